@@ -1,0 +1,138 @@
+"""From a composed Hydra config to a checked `Config`, or to a list of everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from distill.config.options import Options, read
+from distill.config.registry import Registry
+from distill.config.schema import Config, Hparams, RunOptions, StoreOptions
+from distill.errors import ConfigError
+
+_REFERENCE = re.compile(r"^\$\{(\.*)([\w.@]+)\}$")
+_GROUPS = ("teacher", "student", "dataset", "method", "hparams", "store")
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
+
+
+def check(composed: DictConfig) -> Config:
+    """Types and ranges of every value of a run.
+
+    Args:
+        composed: What Hydra composed from `train.yaml`.
+
+    Returns:
+        The run as dataclasses.
+
+    Raises:
+        ConfigError: One sentence for each value that is not allowed.
+    """
+    missing = sorted(OmegaConf.missing_keys(composed))
+    if missing:
+        raise ConfigError(*(f"{key} has no value: give {key}=..." for key in missing))
+    try:
+        values = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from error
+    assert isinstance(values, dict)
+    return _Checker(composed, values).config()
+
+
+class _Checker:
+    def __init__(self, composed: DictConfig, values: dict[Any, Any]):
+        self._raw = OmegaConf.to_container(composed, resolve=False)
+        self._values = values
+        self._problems: list[str] = []
+
+    def config(self) -> Config:
+        from distill.data import datasets
+        from distill.methods import methods
+        from distill.models import models
+
+        hparams = self._mapping("hparams")
+        parts = {
+            "teacher": self._entry(models, "teacher"),
+            "student": self._entry(models, "student"),
+            "dataset": self._entry(datasets, "dataset"),
+            "method": self._entry(methods, "method"),
+            "teacher_hparams": self._read(Hparams, hparams.get("teacher", {}), ("hparams", "teacher")),
+            "student_hparams": self._read(Hparams, hparams.get("student", {}), ("hparams", "student")),
+            "store": self._read(StoreOptions, self._mapping("store"), ("store",)),
+            "run": self._read(RunOptions, self._run_values(), ()),
+        }
+        if parts["student"] is not None and not parts["student"].train:
+            self._problems.append("student.train=false is not allowed: the student is what is trained.")
+        teacher = parts["teacher"]
+        if teacher is not None and not teacher.train and teacher.checkpoint is None:
+            self._problems.append("teacher.train=false needs weights: give teacher.checkpoint=FILE.")
+        if self._problems:
+            raise ConfigError(*dict.fromkeys(self._problems))
+        return Config(**parts)
+
+    def _mapping(self, group: str) -> Mapping[str, Any]:
+        value = self._values.get(group)
+        if isinstance(value, Mapping):
+            return value
+        self._problems.append(f"{group}={value} is not allowed: it must be a group of keys.")
+        return {}
+
+    def _entry(self, registry: Registry[Any], group: str) -> Any:
+        values = self._mapping(group)
+        try:
+            entry = registry.find(str(values.get("name")))
+        except ConfigError as error:
+            self._problems.append(f"{group}.name: {error}")
+            return None
+        return self._read(entry.options, values, (group,))
+
+    def _read(self, cls: type[AnyOptions], values: Mapping[str, Any], at: tuple[str, ...]) -> AnyOptions | None:
+        options, problems = read(cls, values, lambda path: self._spelled((*at, *path)))
+        self._problems += problems
+        return options
+
+    def _run_values(self) -> dict[str, Any]:
+        """The top-level keys of the run itself; those a method refers to are checked with the method."""
+        known = [*_GROUPS, *_references(self._raw)]
+        return {key: value for key, value in self._values.items() if key not in known}
+
+    def _spelled(self, path: tuple[str | int, ...]) -> str:
+        """Follows `${...}` back to the key that the user would set."""
+        for _ in range(10):
+            target = self._target(path)
+            if target is None:
+                break
+            path = target
+        return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+    def _target(self, path: tuple[str | int, ...]) -> tuple[str | int, ...] | None:
+        node: Any = self._raw
+        for depth, part in enumerate(path):
+            try:
+                node = node[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+            match = _REFERENCE.match(node) if isinstance(node, str) else None
+            if match:
+                dots, name = len(match[1]), match[2]
+                base = path[: depth + 1 - dots] if dots else ()
+                return (*base, *name.split("."), *path[depth + 1 :])
+        return None
+
+
+def _references(node: Any) -> Iterator[str]:
+    """The top-level keys that some value refers to."""
+    if isinstance(node, Mapping):
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+    elif isinstance(node, str):
+        for name in re.findall(r"\$\{(\w+)[\w.]*\}", node):
+            if name not in RunOptions.__dataclass_fields__:
+                yield name

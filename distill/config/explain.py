@@ -1,0 +1,57 @@
+"""Hydra's errors, said the way a user of distill would want to hear them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from distill.config import tree
+from distill.config.words import did_you_mean
+
+_OPTIONS = re.compile(r"Could not find '([\w@]+)/([^']*)'\s+Available options in '[^']*':\n([\s\S]*?)Config search")
+
+
+def explain(error: Exception, words: Sequence[str]) -> str:
+    """One sentence: what was given, what is allowed.
+
+    Args:
+        error: What Hydra or OmegaConf raised while it composed the config.
+        words: The command line after `distill train`.
+    """
+    message = str(error)
+    if match := _OPTIONS.search(message):
+        return _no_option(match[1], match[2], match[3].split(), words)
+    if match := re.search(r"Could not override '([^']+)'", message):
+        return _no_key(match[1], words)
+    if match := re.search(r"Interpolation key '([^']+)' not found", message):
+        hint = did_you_mean(match[1], tree.known_keys())
+        return f"${{{match[1]}}} refers to nothing: there is no key {match[1]}{hint}."
+    if type(error).__name__ == "OverrideParseException":
+        return _no_override(message, words)
+    return " ".join(line.strip() for line in message.splitlines() if line.strip()) or type(error).__name__
+
+
+def _no_option(group: str, option: str, options: Sequence[str], words: Sequence[str]) -> str:
+    key = next((word.partition("=")[0] for word in words if re.match(rf"\+?{group}(@\w+)?=", word)), group)
+    hint = did_you_mean(option, options)
+    return f"{key}={option} is not allowed{hint}: it must be one of {', '.join(options)}."
+
+
+def _no_key(key: str, words: Sequence[str]) -> str:
+    owners = tree.owners(key)
+    if owners:
+        asked = next((word.partition("=")[2] for word in words if word.startswith("method=")), "hinton")
+        unused = [name for name in asked.split(",") if name not in owners]
+        return (
+            f"There is no key {key} with method={','.join(unused) or asked}: it belongs to method={'|'.join(owners)}."
+        )
+    hint = did_you_mean(key, tree.known_keys())
+    return f"There is no key {key}{hint}; `distill train --cfg job` shows those there are."
+
+
+def _no_override(message: str, words: Sequence[str]) -> str:
+    bare = next((word for word in words if "=" not in word and word[:1] not in "-~"), None)
+    if bare is not None:
+        return f"{bare!r} is not an override: write key=value, such as T=4."
+    reason = message.splitlines()[0]
+    return f"The command line cannot be read: {reason}; quote values that hold spaces, commas or brackets."

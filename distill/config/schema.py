@@ -1,0 +1,126 @@
+"""What a run is asked for, typed: the keys every run has, and those of its networks, data and method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from distill.config.options import (
+    BelowOne,
+    Count,
+    Flag,
+    Natural,
+    NonNegative,
+    Options,
+    Positive,
+)
+from distill.data.options import DatasetOptions
+from distill.models.options import ModelOptions
+
+PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hparams(Options):
+    """How the networks of one role are trained; the comments in `conf/hparams/default.yaml` say more.
+
+    Attributes:
+        epochs: Passes over the training examples.
+        batch_size: Examples per step.
+        optimizer: `sgd` (with momentum), `nesterov`, `adam` or `adamw`.
+        lr: Peak learning rate.
+        momentum: Of `sgd` and `nesterov`.
+        weight_decay: L2 penalty (decoupled for `adamw`).
+        schedule: How the learning rate falls.
+        warmup_epochs: Epochs of linear rise from zero.
+        step_epochs: Epochs between two drops of `step`.
+        milestones: Epochs after which `multistep` drops.
+        gamma: Factor of each drop.
+        min_lr: Where `cosine` ends.
+        label_smoothing: Probability spread over all classes in the hard labels.
+        grad_clip: Largest gradient norm; `None` is off.
+        ema: Decay of the moving average of the weights that is evaluated and kept; 0 is off.
+        limit_examples: Train on at most this many examples, stratified; `None` takes all.
+        precision: Of the forward pass; master weights and losses stay in fp32.
+    """
+
+    epochs: Count = 40
+    batch_size: Count = 64
+    optimizer: Literal["sgd", "nesterov", "adam", "adamw"] = "adamw"
+    lr: Positive = 0.002
+    momentum: BelowOne = 0.9
+    weight_decay: NonNegative = 0.0001
+    schedule: Literal["constant", "step", "multistep", "cosine", "onecycle"] = "cosine"
+    warmup_epochs: NonNegative = 0.0
+    step_epochs: Count = 30
+    milestones: list[Count] = field(default_factory=list)
+    gamma: Positive = 0.1
+    min_lr: NonNegative = 0.0
+    label_smoothing: BelowOne = 0.0
+    grad_clip: Positive | None = None
+    ema: BelowOne = 0.0
+    limit_examples: Count | None = None
+    precision: PrecisionName = "auto"
+
+    def check(self) -> Iterable[str]:
+        """Values that contradict each other."""
+        if self.warmup_epochs >= self.epochs:
+            yield (f"warmup_epochs={self.warmup_epochs:g} is not allowed: it must be less than epochs={self.epochs}.")
+        if self.schedule == "multistep" and not self.milestones:
+            yield "milestones=[] is not allowed with schedule=multistep: give epochs, such as [30,40]."
+        if self.schedule == "multistep" and self.milestones != sorted(set(self.milestones)):
+            yield f"milestones={self.milestones} is not allowed: the epochs must rise."
+        if self.schedule == "cosine" and self.min_lr > self.lr:
+            yield f"min_lr={self.min_lr:g} is not allowed: it must be at most lr={self.lr:g}."
+        if self.optimizer == "nesterov" and self.momentum == 0:
+            yield "momentum=0 is not allowed with optimizer=nesterov: it must be greater than 0."
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreOptions(Options):
+    """Where trained networks are kept.
+
+    Attributes:
+        reuse: Take a network that was trained with the very same settings instead of training it again.
+        dir: Folder of the store.
+    """
+
+    reuse: Flag = True
+    dir: str = "outputs/store"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Options):
+    """The keys of a run that belong to no group."""
+
+    seed: Natural = 0
+    device: str = "auto"
+    precision: PrecisionName = "auto"
+    verbosity: Literal["normal", "quiet"] = "normal"
+    output: str = "outputs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One run, checked.
+
+    Attributes:
+        teacher: The network that knows more.
+        student: The network to be taught; the baseline is the same network taught by labels alone.
+        dataset: The data and what is done to it.
+        method: What the student learns from.
+        teacher_hparams: How the teacher is trained.
+        student_hparams: How baseline and student are trained.
+        store: Where trained networks are kept.
+        run: Everything else.
+    """
+
+    teacher: ModelOptions
+    student: ModelOptions
+    dataset: DatasetOptions
+    method: Options
+    teacher_hparams: Hparams
+    student_hparams: Hparams
+    store: StoreOptions
+    run: RunOptions

@@ -1,0 +1,99 @@
+"""The YAML tree that ships with distill: where it is, and what stands in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from distill.errors import ConfigError
+
+# One group is mounted twice: once for each network that a run is about.
+_MOUNTS = ("model@teacher", "model@student")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option of a config group, as its file tells it.
+
+    Attributes:
+        name: What the user writes, such as `resnet20` or `cifar100/resnet56_resnet20`.
+        summary: The first line of its opening comment.
+        keys: Its keys with their defaults, spelled as on the command line.
+    """
+
+    name: str
+    summary: str
+    keys: dict[str, Any]
+
+
+def folder() -> Path:
+    """The folder `conf`, inside an installed package or beside it in a checkout.
+
+    Raises:
+        ConfigError: The installation lacks it.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for candidate in (package / "conf", package.parent / "conf"):
+        if candidate.is_dir():
+            return candidate
+    raise ConfigError(f"This installation lacks {package / 'conf'}: install distill again.")
+
+
+def groups() -> list[str]:
+    """The groups a user chooses from."""
+    return sorted(path.name for path in folder().iterdir() if path.is_dir() and path.name != "hydra")
+
+
+def choices(group: str) -> list[Choice]:
+    """All options of a group, by name."""
+    root = folder() / group
+    return [_choice(path, root) for path in sorted(root.rglob("*.yaml"))]
+
+
+def owners(key: str) -> list[str]:
+    """The methods whose files own the top-level key, such as `T`."""
+    return [choice.name for choice in choices("method") if key in choice.keys]
+
+
+def known_keys() -> list[str]:
+    """Every key that some run can have, as written on the command line, and the names of the groups."""
+    root = yaml.safe_load((folder() / "train.yaml").read_text(encoding="utf-8"))
+    keys = {*_keys(root, hidden=("defaults", "hydra")), *_MOUNTS, *groups()}
+    for group in groups():
+        for choice in choices(group):
+            keys |= {f"{mount}.{key}" for mount in _mounts(group) for key in choice.keys}
+            keys |= choice.keys.keys()
+    return sorted(keys)
+
+
+def _mounts(group: str) -> list[str]:
+    return [mount.partition("@")[2] for mount in _MOUNTS if mount.startswith(f"{group}@")] or [group]
+
+
+def _choice(path: Path, root: Path) -> Choice:
+    text = path.read_text(encoding="utf-8")
+    comments = [
+        line.lstrip("# ").rstrip()
+        for line in text.splitlines()
+        if line.startswith("#") and not line.startswith("# @package")
+    ]
+    return Choice(
+        name=path.relative_to(root).with_suffix("").as_posix(),
+        summary=comments[0] if comments else "",
+        keys=_keys(yaml.safe_load(text) or {}),
+    )
+
+
+def _keys(values: dict[str, Any], prefix: str = "", hidden: tuple[str, ...] = ("defaults", "name")) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in hidden or (isinstance(value, str) and value.startswith("${")):
+            continue
+        if isinstance(value, dict):
+            found.update(_keys(value, f"{prefix}{name}."))
+        else:
+            found[f"{prefix}{name}"] = value
+    return found

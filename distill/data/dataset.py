@@ -1,0 +1,132 @@
+"""A data set ready to learn from: a source with the options that work on every one applied to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from distill.data.augment import Augmentation, augmentation
+from distill.data.normalization import Normalization, normalization
+from distill.data.options import DatasetOptions
+from distill.data.source import Source
+from distill.data.sources import datasets
+from distill.data.split import Split
+from distill.data.stratify import divide, limit
+from distill.errors import ConfigError
+from distill.seeds import generator
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What teacher, baseline and student learn from, and are measured on.
+
+    Attributes:
+        name: As in `dataset=<name>`.
+        train: What the teacher learns from.
+        transfer: What baseline and student learn from: `train`, without the classes they must not see.
+        val: Held out of the training examples, or `None`; its labels are free of label noise.
+        test: Only ever measured on.
+        classes: Name of each class.
+        normalization: From raw inputs to a network's inputs.
+        augment: Random changes while learning.
+        fingerprint: SHA-256 of what was loaded, before any option was applied.
+    """
+
+    name: str
+    train: Split
+    transfer: Split
+    val: Split | None
+    test: Split
+    classes: tuple[str, ...]
+    normalization: Normalization
+    augment: Augmentation
+    fingerprint: str
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example: `(channels, height, width)` for pictures."""
+        return tuple(self.train.inputs.shape[1:])
+
+    @property
+    def class_count(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+
+def load(options: DatasetOptions) -> Dataset:
+    """Loads the data set called `options.name` and applies the options that work on every one.
+
+    In this order: hold out validation examples, limit, label noise, leave classes out of the transfer set.
+
+    Raises:
+        ConfigError: An option does not fit this data set.
+        DataError: The data are missing, unreadable or not what they should be.
+    """
+    source: Source = datasets.find(options.name).factory(options)
+    source.check(options.name)
+    allowed = _allowed_classes(options, len(source.classes))
+    train, val = _hold_out(options, Split(source.train_inputs, source.train_labels))
+    if options.limit_train is not None:
+        train = limit(train, options.limit_train, options.seed)
+    clean = train.labels
+    train = Split(train.inputs, _with_noise(options, clean, len(source.classes)))
+    # Judged by the true and by the noisy label: neither the pictures nor the name of a class left out remain.
+    transfer = train.take((allowed[clean] & allowed[train.labels]).nonzero().flatten())
+    if len(transfer) == 0:
+        raise ConfigError(
+            f"dataset.classes={_shown(options.classes)} and dataset.omit_classes={options.omit_classes} are "
+            "not allowed together: they leave the student nothing to learn from; keep at least one class "
+            "that has training examples."
+        )
+    return Dataset(
+        name=options.name,
+        train=train,
+        transfer=transfer,
+        val=val,
+        test=Split(source.test_inputs, source.test_labels),
+        classes=source.classes,
+        normalization=normalization(options, train.inputs, source.maximum),
+        augment=augmentation(options, tuple(train.inputs.shape[1:])),
+        fingerprint=source.fingerprint(),
+    )
+
+
+def _allowed_classes(options: DatasetOptions, classes: int) -> Tensor:
+    """`[classes]` bool: which ones the transfer set may show."""
+    for key, given in (("classes", options.classes or []), ("omit_classes", options.omit_classes)):
+        if any(number >= classes for number in given):
+            raise ConfigError(
+                f"dataset.{key}={given} is not allowed: {options.name} has the class numbers 0..{classes - 1}."
+            )
+    allowed = torch.full((classes,), options.classes is None)
+    allowed[torch.tensor(options.classes or [], dtype=torch.int64)] = True
+    allowed[torch.tensor(options.omit_classes, dtype=torch.int64)] = False
+    return allowed
+
+
+def _hold_out(options: DatasetOptions, train: Split) -> tuple[Split, Split | None]:
+    if options.val_fraction == 0:
+        return train, None
+    count = round(options.val_fraction * len(train))
+    if count in (0, len(train)):
+        raise ConfigError(
+            f"dataset.val_fraction={options.val_fraction} is not allowed: of {len(train)} training examples "
+            f"it would hold out {count}; give 0 for none, or a share that leaves examples on both sides."
+        )
+    stays, held_out = divide(train.labels, count, generator(options.seed, "validation"))
+    return train.take(stays), train.take(held_out)
+
+
+def _with_noise(options: DatasetOptions, labels: Tensor, classes: int) -> Tensor:
+    count = round(options.label_noise * len(labels))
+    random = generator(options.seed, "label noise")
+    chosen = torch.randperm(len(labels), generator=random)[:count]
+    noisy = labels.clone()
+    noisy[chosen] = (labels[chosen] + torch.randint(1, classes, (count,), generator=random)) % classes
+    return noisy
+
+
+def _shown(value: list[int] | None) -> str:
+    return "null" if value is None else str(value)

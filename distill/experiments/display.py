@@ -1,0 +1,106 @@
+"""What a person sees while a run goes on: one live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+_WIDTH = 9  # of a role
+
+
+class Display:
+    """Tells of a run on one console.
+
+    Args:
+        console: Where to.
+        quiet: One line per network and no progress.
+    """
+
+    def __init__(self, console: Console, quiet: bool):
+        self.console = console
+        self._quiet = quiet
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._accuracies: dict[str, float] = {}
+        self._waiting: set[str] = set()
+
+    @contextmanager
+    def plan(self, roles: Sequence[str]) -> Iterator[None]:
+        """Shows all networks of the run from its start to its end."""
+        if self._quiet or not self.console.is_terminal:
+            yield
+            return
+        self._progress = Progress(
+            TextColumn("{task.fields[mark]} {task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(compact=True),
+            console=self.console,
+            transient=True,
+        )
+        with self._progress:
+            for role in roles:
+                self._tasks[role] = self._progress.add_task(
+                    role.ljust(_WIDTH), total=1.0, start=False, mark="[dim]·[/]", state=""
+                )
+            try:
+                yield
+            finally:
+                self._tasks = {}
+        self._progress = None
+
+    def say(self, text: str, style: str = "") -> None:
+        """One line that stays."""
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """One line about something that is not as it should be."""
+        self.say(f"warning: {text}", "yellow")
+
+    def network(self, role: str, text: str) -> None:
+        """One line about a network, which is done."""
+        if self._progress is not None and role in self._tasks:
+            self._progress.update(self._tasks[role], completed=1.0, mark="[green]✓[/]", state="", visible=False)
+        self.say(f"{role:{_WIDTH}} {text}")
+
+    def waiting(self, role: str) -> None:
+        """Another process is training a network that is needed here; told once."""
+        if role not in self._waiting:
+            self._waiting.add(role)
+            self.say(f"{role:{_WIDTH}} waits for another process that is training it", "dim")
+
+    def begin(self, role: str) -> None:
+        """Training of a network starts."""
+        if self._progress is not None:
+            self._progress.start_task(self._tasks[role])
+            self._progress.update(self._tasks[role], mark="[cyan]▸[/]")
+
+    def step(self, role: str, epoch: int, epochs: int, progress: float, loss: float) -> None:
+        """Moves the bar."""
+        if self._progress is not None:
+            state = f"epoch {epoch}/{epochs}  loss {loss:.4f}  {self._accuracy(role)}"
+            self._progress.update(self._tasks[role], completed=progress, state=state)
+
+    def epoch(self, row: dict[str, Any], epochs: int) -> None:
+        """One line, where there is no live display."""
+        self._accuracies[row["role"]] = row["test_accuracy"]
+        if self._quiet or self._progress is not None:
+            return
+        accuracies = "  ".join(
+            f"{name} {row[key]:6.2%}"
+            for name, key in (("train", "train_accuracy"), ("val", "val_accuracy"), ("test", "test_accuracy"))
+            if row[key] is not None
+        )
+        self.say(
+            f"{row['role']:{_WIDTH}} epoch {row['epoch']:{len(str(epochs))}}/{epochs}  "
+            f"loss {row['loss']:8.4f}  {accuracies}  {row['seconds']:.2f} s",
+            "dim",
+        )
+
+    def _accuracy(self, role: str) -> str:
+        return f"test {self._accuracies[role]:.2%}" if role in self._accuracies else ""

@@ -1,0 +1,153 @@
+"""`distill train`: hands the command line to Hydra, and turns each job it composes into a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.text import Text
+
+from distill.config import tree
+from distill.errors import DistillError
+
+_LONGEST_FOLDER = 120  # characters; file systems allow 255 bytes
+
+_sweep: Path | None = None
+_failure: Exception | None = None
+
+
+class SweepFolder(Callback):
+    """Remembers where the sweep of this process leaves its files."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before the first job."""
+        global _sweep
+        _sweep = Path(config.hydra.sweep.dir)
+
+
+def folder_name(number: int, overrides: str) -> str:
+    """A job's folder in a sweep: its number and what makes it different, fit for any file system."""
+    name = re.sub(r"[^\w.,=@+\-\[\]]+", "-", f"{number}_{overrides}" if overrides else str(number))
+    return name[:_LONGEST_FOLDER]
+
+
+OmegaConf.register_new_resolver("distill.folder", folder_name, replace=True)
+
+
+def main(words: list[str]) -> None:
+    """Runs Hydra on the words after `distill train`.
+
+    Raises:
+        DistillError: A run, or a job of a sweep, could not go on.
+        HydraException: The command line or the config is not one that Hydra can compose.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own handler would end the process before ours sees the error
+    sys.argv = ["distill", *words]
+    begin = hydra.main(version_base="1.3", config_path=str(tree.folder()), config_name="train")(job)
+    try:
+        begin()
+    finally:
+        if _sweep is not None:
+            _finish_sweep(_sweep)
+    if _failure is not None:
+        raise _failure
+
+
+def job(composed: DictConfig) -> None:
+    """One run, from a composed config to its folder of results.
+
+    What goes wrong is kept for `main` instead of raised: Hydra would add words of its own, and end a sweep.
+    """
+    global _failure
+    from distill.config.compose import check
+    from distill.experiments import run as runs
+
+    settings = HydraConfig.get()
+    single = settings.mode == RunMode.RUN
+    request = runs.Request(
+        folder=Path(settings.runtime.output_dir),
+        overrides=_overrides(settings.overrides.task),
+        resolved="",
+    )
+    console = Console(stderr=True)
+    if not single:
+        said = settings.job.override_dirname.replace("__", "  ")
+        console.print(Text.assemble((f"job {settings.job.num}", "bold"), f"  {said}"), soft_wrap=True)
+    try:
+        config = check(composed)
+        request = replace(request, resolved=OmegaConf.to_yaml(composed, resolve=True))
+        rows = runs.run(config, request, console)
+    except Exception as error:
+        if single:
+            _failure = error
+            _discard(request.folder)
+            return
+        runs.record_failure(request, error)
+        console.print(Text.assemble(("failed", "red"), f"  {error}"), soft_wrap=True)
+        if not isinstance(error, DistillError):
+            traceback.print_exc()
+    else:
+        if single:
+            _show(rows, request.folder)
+
+
+def _overrides(words: Sequence[str]) -> dict[str, str]:
+    pairs = (word.lstrip("+").partition("=") for word in words)
+    return {key: value for key, _, value in pairs}
+
+
+def _discard(folder: Path) -> None:
+    """Removes the folder that Hydra made for a run which never began; one that holds anything stays."""
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _show(rows: list[dict[str, Any]], folder: Path) -> None:
+    from distill.results.terminal import print_run
+    from distill.results.verdict import verdict
+
+    facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    console = Console()
+    console.print()
+    print_run(rows, console)
+    console.print()
+    console.print(verdict(rows, [facts]), highlight=False)
+    console.print()
+    console.print(f"Everything is in {folder} ({facts['seconds']:.1f} s).", highlight=False, soft_wrap=True)
+    console.print(f"Next: distill report {folder}", highlight=False, soft_wrap=True)
+
+
+def _finish_sweep(folder: Path) -> None:
+    """Joins the jobs of a sweep into one table; when none had begun, nothing of the sweep stays."""
+    global _failure
+    from distill.results.report import summarise_sweep
+
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*/run.json")]
+    if not records:
+        with suppress(OSError):
+            (folder / "multirun.yaml").unlink()
+            folder.rmdir()
+        return
+    failed = sum(record["status"] == "failed" for record in records)
+    if failed:
+        _failure = DistillError(f"{failed} of {len(records)} jobs failed; the table says why.")
+    console = Console()
+    console.print()
+    summarise_sweep(folder, console)
+    console.print()
+    console.print(f"Everything is in {folder}.", highlight=False, soft_wrap=True)
+    console.print(f"Next: distill report {folder}", highlight=False, soft_wrap=True)

@@ -1,0 +1,278 @@
+"""One network of a plan: taken from the store, or trained, measured and put there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill.config.schema import Config
+from distill.data import Batches, Dataset, Split, check_batch_size, limit
+from distill.experiments.display import Display
+from distill.experiments.plan import Node
+from distill.experiments.signature import ingredients, signature
+from distill.experiments.store import Artifact, Record, Store
+from distill.methods import Method, create, methods
+from distill.models import count, models, weights
+from distill.models.taps import Tapped, resolve
+from distill.seeds import stream_seed
+from distill.training import evaluate, precision
+from distill.training.device import describe
+from distill.training.fit import Trained, Training, fit
+from distill.training.interrupt import Stop
+from distill.training.precision import Precision
+from distill.training.teacher_outputs import Cached, Live, TeacherOutputs, cacheable, nobody
+
+_LATENCY_BATCH = 64
+_NO_LABELS_NEEDED = 1000  # examples per forward pass where nothing is learnt
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A network of a run.
+
+    Attributes:
+        node: Its place in the plan.
+        artifact: Where it lies, and what is known of it.
+        reused: Whether it was there already.
+        outputs: For a taught network that was trained now: how its teacher was asked, `cached` or `live`.
+    """
+
+    node: Node
+    artifact: Artifact
+    reused: bool
+    outputs: str | None = None
+
+
+class Workshop:
+    """Obtains the networks of one run, one after the other.
+
+    Args:
+        config: The run.
+        data: Loaded.
+        device: Where to compute.
+        store: Where networks are kept.
+        display: Is told what happens.
+        stop: Whether somebody asked to stop.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: Dataset,
+        device: torch.device,
+        store: Store,
+        display: Display,
+        stop: Stop,
+    ):
+        self._config = config
+        self._data = data
+        self._device = device
+        self._store = store
+        self._display = display
+        self._stop = stop
+        self._splits: dict[tuple[str, int | None], Split] = {}
+        self._test = self._here(data.test)
+        self._val = self._here(data.val) if data.val is not None else None
+        self._outputs: str | None = None
+
+    def check(self, nodes: list[Node]) -> None:
+        """Finds mistakes that show only with the data at hand, before anything trains.
+
+        Raises:
+            ConfigError: A batch is larger than the data, or a network cannot take the inputs.
+            CheckpointError: Initial weights are missing or do not fit.
+        """
+        for node in nodes:
+            if node.model.train:
+                examples = len(self._examples(node))
+                key = "teacher" if node.role == "teacher" else "student"
+                check_batch_size(f"hparams.{key}.batch_size", node.hparams.batch_size, examples)
+            self._network(node)
+
+    def obtain(self, node: Node, parents: list[Obtained]) -> Obtained:
+        """The network, trained if it is not in the store.
+
+        Args:
+            node: Which one.
+            parents: The networks that teach it.
+        """
+        made_of = ingredients(
+            node,
+            self._config.dataset,
+            self._data,
+            self._requested_precision(node),
+            [parent.artifact.record.signature for parent in parents],
+        )
+        identity = signature(made_of)
+
+        def waiting() -> None:
+            self._display.waiting(node.role)
+            self._stop.check()
+
+        with self._store.lock(node.role, identity, waiting):
+            artifact = self._reusable(node, identity)
+            if artifact is not None:
+                return Obtained(node, artifact, reused=True)
+            artifact = self._make(node, parents, made_of, identity)
+        return Obtained(node, artifact, reused=False, outputs=self._outputs if parents else None)
+
+    def _reusable(self, node: Node, identity: str) -> Artifact | None:
+        if not self._config.store.reuse:
+            return None
+        artifact = self._store.find(node.role, identity, self._display.warn)
+        if artifact is None or artifact.record.measures["measured_on"] == describe(self._device):
+            return artifact
+        # Another device gives another latency: measure again, train nothing.
+        network = self._network(node)
+        weights.load_into(network, artifact.weights, f"{node.role} in the store")
+        measures, _ = self._measure(node, network)
+        kept = {**measures, "epochs": artifact.record.measures["epochs"]}
+        return Artifact(artifact.folder, replace(artifact.record, measures=kept))
+
+    def _make(self, node: Node, parents: list[Obtained], made_of: dict[str, Any], identity: str) -> Artifact:
+        self._display.begin(node.role)
+        network = self._network(node)
+        checkpoint = self._store.checkpoint(node.role, identity)
+        if not self._config.store.reuse:
+            checkpoint.unlink(missing_ok=True)
+        if node.model.train:
+            trained, method = self._train(node, network, parents, checkpoint)
+        else:
+            trained, method = Trained(network.eval(), [], 0.0), create(node.method.name)
+        measures, predictions = self._measure(node, trained.network)
+        record = Record(
+            role=node.role,
+            signature=identity,
+            model=node.model.label(),
+            dataset=self._data.name,
+            method=node.method.name,
+            ingredients=made_of,
+            history=trained.history,
+            measures={**measures, "epochs": len(trained.history)},
+            predictions=predictions.tolist(),
+            seconds=trained.seconds,
+            created=time.time(),
+            adapters=count.parameters(method),
+        )
+
+        def write(path: Path, adapters: Path) -> None:
+            weights.save(trained.network.state_dict(), path)
+            if method.state_dict():
+                weights.save(method.state_dict(), adapters)
+
+        return self._store.put(record, write)
+
+    def _train(
+        self, node: Node, network: nn.Module, parents: list[Obtained], checkpoint: Path
+    ) -> tuple[Trained, Method]:
+        seed = self._seed(node)
+        batches = self._batches(self._examples(node), node.hparams.batch_size, seed)
+        method = methods.find(node.method.name).factory(node.method)
+        method.label_smoothing = node.hparams.label_smoothing
+        student = self._tapped(network, node, method)
+        teacher: TeacherOutputs = nobody
+        if parents:
+            tapped, live = self._teacher(parents[0], method)
+            torch.manual_seed(stream_seed(seed, "adapters"))
+            method.build(student, tapped, next(batches.in_order(min(2, len(batches.split)))))
+            teacher = live
+            if cacheable(method, batches):
+                teacher = Cached(live, batches, _NO_LABELS_NEEDED)
+            self._outputs = "cached" if isinstance(teacher, Cached) else "live"
+        training = Training(
+            role=node.role,
+            network=network,
+            method=method.to(self._device),
+            student=student,
+            teacher=teacher,
+            batches=batches,
+            val=self._batches(self._val, _NO_LABELS_NEEDED, 0) if self._val is not None else None,
+            test=self._batches(self._test, _NO_LABELS_NEEDED, 0),
+            hparams=node.hparams,
+            seed=seed,
+            precision=self._precision(node, network),
+        )
+        return fit(training, checkpoint, self._display, self._stop), method
+
+    def _teacher(self, parent: Obtained, method: Method) -> tuple[Tapped, Live]:
+        network = self._network(parent.node)
+        weights.load_into(network, parent.artifact.weights, f"{parent.node.role} in the store")
+        tapped = self._tapped(network, parent.node, method)
+        return tapped, Live(tapped, self._precision(parent.node, network))
+
+    def _network(self, node: Node) -> nn.Module:
+        """The network before training, on the device: baseline and student of one seed start the same."""
+        torch.manual_seed(stream_seed(self._seed(node), "init"))
+        network = models.find(node.model.name).factory(node.model, self._data.input_shape, len(self._data.classes))
+        if node.model.checkpoint is not None:
+            key = "teacher" if node.role == "teacher" else "student"
+            weights.load_into(network, node.model.checkpoint, f"{key}.checkpoint")
+        return network.to(self._device)
+
+    def _tapped(self, network: nn.Module, node: Node, method: Method) -> Tapped:
+        if not method.taps:
+            return Tapped(network)
+        taps = resolve(network, node.model)
+        return Tapped(
+            network,
+            taps.features if "features" in method.taps else (),
+            taps.embedding if "embedding" in method.taps else None,
+        )
+
+    def _seed(self, node: Node) -> int:
+        return stream_seed(node.model.seed, "teacher" if node.role == "teacher" else "student")
+
+    def _examples(self, node: Node) -> Split:
+        key = (node.examples, node.hparams.limit_examples)
+        if key not in self._splits:
+            split = self._data.train if node.examples == "train" else self._data.transfer
+            if key[1] is not None:
+                split = limit(split, key[1], self._config.dataset.seed)
+            self._splits[key] = self._here(split)
+        return self._splits[key]
+
+    def _here(self, split: Split) -> Split:
+        """The split on the device when it leaves room there for networks, else where it is."""
+        if self._device.type == "cuda" and split.bytes > torch.cuda.mem_get_info(self._device)[0] / 2:
+            return split
+        return split.to(self._device)
+
+    def _batches(self, split: Split, size: int, seed: int) -> Batches:
+        return Batches(split, size, self._data.normalization, self._data.augment, seed, self._device)
+
+    def _requested_precision(self, node: Node) -> str:
+        """What `auto` may become here; a network trained in another precision is another network."""
+        name = node.hparams.precision
+        native = precision.native_bf16(self._device)
+        return f"auto, {'bf16' if native else 'fp32'} on {self._device.type}" if name == "auto" else name
+
+    def _precision(self, node: Node, network: nn.Module) -> Precision:
+        work = count.flops(network, self._data.input_shape, self._device) * node.hparams.batch_size
+        return precision.resolve(node.hparams.precision, self._device, work)
+
+    def _measure(self, node: Node, network: nn.Module) -> tuple[dict[str, Any], Tensor]:
+        """What the results table says of a network alone, and its predictions on the test set."""
+        chosen = self._precision(node, network)
+        batches = self._batches(self._test, _NO_LABELS_NEEDED, 0)
+        scores = evaluate.score(*evaluate.logits(network, batches.in_order(), chosen))
+        inputs = next(batches.in_order(_LATENCY_BATCH)).inputs
+        measures = {
+            "params": count.parameters(network),
+            "size_mb": count.size_bytes(network) / 1e6,
+            "flops": count.flops(network, self._data.input_shape, self._device),
+            "latency_ms": evaluate.latency(network, inputs[:1], chosen),
+            "latency_batch_ms": evaluate.latency(network, inputs, chosen),
+            "batch": len(inputs),
+            "accuracy": scores.accuracy,
+            "top5": scores.top5,
+            "nll": scores.nll,
+            "ece": scores.ece,
+            "precision": chosen.name,
+            "measured_on": describe(self._device),
+        }
+        return measures, scores.predictions

@@ -1,0 +1,53 @@
+"""The networks a run needs, in the order in which they can be trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from distill.config.options import Options
+from distill.config.schema import Config, Hparams
+from distill.methods import methods
+from distill.methods.none import NoneOptions
+from distill.models.options import ModelOptions
+
+Role = Literal["teacher", "baseline", "student"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One network of a run.
+
+    Attributes:
+        role: What it is to the others; unique in a plan.
+        model: The network.
+        method: What it learns from.
+        hparams: How it is trained.
+        examples: `train` is all training examples, `transfer` those that the student may see.
+        parents: Roles of the networks that teach it.
+    """
+
+    role: Role
+    model: ModelOptions
+    method: Options
+    hparams: Hparams
+    examples: Literal["train", "transfer"]
+    parents: tuple[Role, ...] = ()
+
+
+def plan(config: Config) -> list[Node]:
+    """Teacher; baseline student; distilled student, unless the method needs no teacher.
+
+    Args:
+        config: The run.
+
+    Returns:
+        Nodes, each after its parents.
+    """
+    labels = NoneOptions()
+    teacher = Node("teacher", config.teacher, labels, config.teacher_hparams, "train")
+    baseline = Node("baseline", config.student, labels, config.student_hparams, "transfer")
+    if not methods.find(config.method.name).factory.uses_teacher:
+        return [teacher, baseline]
+    student = Node("student", config.student, config.method, config.student_hparams, "transfer", parents=("teacher",))
+    return [teacher, baseline, student]

@@ -1,0 +1,72 @@
+"""A network's identity: a hash of everything that determines its weights, and of nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from distill.data.dataset import Dataset
+from distill.data.options import DatasetOptions
+from distill.experiments.plan import Node
+from distill.models.weights import file_digest
+
+# Raise it when the loop, a loss or a network changes so that the same settings give other weights.
+RECIPE = 1
+
+_TRANSFER_ONLY = ("classes", "omit_classes")
+
+
+def ingredients(
+    node: Node, options: DatasetOptions, data: Dataset, precision: str, parents: Sequence[str]
+) -> dict[str, Any]:
+    """What determines the weights of a network.
+
+    Args:
+        node: The network and how it is trained.
+        options: What is done to the data.
+        data: The data that was loaded.
+        precision: Of the forward pass, as far as it is known before the network is built.
+        parents: Signatures of the networks that teach it.
+    """
+    if not node.model.train:
+        assert node.model.checkpoint is not None
+        return {"recipe": RECIPE, "given": _model(node), "data": _data(node, options, data)}
+    return {
+        "recipe": RECIPE,
+        "model": _model(node),
+        "method": asdict(node.method),
+        "hparams": {**asdict(node.hparams), "precision": precision},
+        "data": _data(node, options, data),
+        "parents": list(parents),
+    }
+
+
+def signature(ingredients: dict[str, Any]) -> str:
+    """Sixteen hexadecimal digits that differ when an ingredient does."""
+    text = json.dumps(ingredients, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _model(node: Node) -> dict[str, Any]:
+    """The network by its options; initial weights count by content, wherever their file lies."""
+    model = asdict(node.model)
+    if node.model.checkpoint is not None:
+        model["checkpoint"] = file_digest(Path(node.model.checkpoint))
+    return model
+
+
+def _data(node: Node, options: DatasetOptions, data: Dataset) -> dict[str, Any]:
+    common = {field.name: getattr(options, field.name) for field in fields(DatasetOptions)}
+    common.pop("name")
+    if options.augment != "jitter":
+        common.pop("jitter")
+    if options.augment != "crop_flip":
+        common.pop("padding")
+    if node.examples == "train":
+        for key in _TRANSFER_ONLY:
+            common.pop(key)
+    return {"fingerprint": data.fingerprint, "shape": data.input_shape, "classes": len(data.classes), **common}

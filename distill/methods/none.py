@@ -1,0 +1,29 @@
+"""No distillation: cross-entropy with the labels, which is what teacher and baseline learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from distill.config.options import Options
+from distill.methods.base import Method, methods
+from distill.types import Batch, Output
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoneOptions(Options):
+    """There is nothing to choose."""
+
+    name: str = "none"
+
+
+@methods.register("none", NoneOptions)
+class LabelsOnly(Method):
+    """Cross-entropy with the hard labels."""
+
+    uses_teacher = False
+
+    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        """The hard loss alone; the teacher is not read."""
+        return {"hard": self.hard_loss(student.logits, batch.labels)}

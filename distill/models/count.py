@@ -1,0 +1,39 @@
+"""What a network costs: its parameters, its bytes, its floating point operations."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def parameters(network: nn.Module) -> int:
+    """The number of parameters, trainable or not; one that two modules share counts once."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def size_bytes(network: nn.Module) -> int:
+    """The bytes of the parameters and buffers that a file of weights holds, without its header."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+
+
+def flops(network: nn.Module, input_shape: tuple[int, ...], device: torch.device | str = "cpu") -> int:
+    """Floating point operations of one forward pass on one example.
+
+    Counted by torch's `FlopCounterMode`, hence for convolutions, matrix products and attention, not for
+    activations, normalisation and pooling. A multiply-accumulate counts 2.
+
+    Args:
+        network: On `device`; run in evaluation mode, and left in the mode it was in.
+        input_shape: Shape of one example, without the batch.
+        device: Where the network is.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(torch.zeros(1, *input_shape, device=device))
+    finally:
+        for module, training in modes:
+            module.training = training
+    return counter.get_total_flops()

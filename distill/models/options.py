@@ -1,0 +1,32 @@
+"""Options that work on every network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distill.config.options import Flag, Natural, Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(Options):
+    """Base of every network's options.
+
+    Attributes:
+        checkpoint: File of weights to start from (`.safetensors`, or `.pt`/`.pth` holding tensors only).
+        train: `False` uses the checkpoint as it is.
+        seed: Seed of this network's initial weights, batch order, augmentation and dropout.
+        features: Module paths whose outputs are feature maps, shallow to deep; `None` takes the
+            network's own.
+        embedding: Path of the module whose *input* is the embedding; `None` takes the network's own
+            classifier.
+    """
+
+    checkpoint: str | None = None
+    train: Flag = True
+    seed: Natural = 0
+    features: list[str] | None = None
+    embedding: str | None = None
+
+    def label(self) -> str:
+        """How tables call this network, such as `mlp-1200-1200`."""
+        return self.name

@@ -1,0 +1,1 @@
+"""What the runs measured: rows, tables, statistics, plots and reports. Reads files, imports no torch."""

@@ -1,0 +1,92 @@
+"""What all plots share: their look, their colours, and how they reach a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito 2008: told apart by people with any colour vision, and in grey.
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#000000",
+)
+ROLE_COLOURS = {"teacher": BLUE, "baseline": ORANGE, "student": GREEN}
+OTHERS = (VERMILION, PURPLE, SKY, BLACK)
+INK, FAINT = "#333333", "#dddddd"
+DPI = 160
+
+
+def new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of axes side by side; sizes in inches. Needs no display, and leaves pyplot alone."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.spines[["left", "bottom"]].set_color("#888888")
+        ax.tick_params(colors=INK, labelsize=9)
+        ax.grid(axis="y", color=FAINT, linewidth=0.8)
+        ax.set_axisbelow(True)
+    return figure, axes
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Writes the figure as PNG, whole or not at all."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    return write_bytes(path, drawn.getvalue())
+
+
+def colours(roles: Sequence[str]) -> dict[str, str]:
+    """A colour per role; the three usual roles always have their own."""
+    others = [role for role in roles if role not in ROLE_COLOURS]
+    return {**ROLE_COLOURS, **{role: OTHERS[i % len(OTHERS)] for i, role in enumerate(others)}}
+
+
+def label_ends(ax: Axes, ends: Sequence[tuple[float, str, str]], gap: float = 0.06) -> None:
+    """Writes labels at the right edge of a plot, level with the lines' ends but never on each other.
+
+    Args:
+        ax: The plot, its limits final.
+        ends: `(y in data units, label, colour)`.
+        gap: Least distance between labels, as a share of the plot's height.
+    """
+    to_share = ax.transData + ax.transAxes.inverted()
+    left = ax.get_xlim()[0]
+    wanted = sorted((float(to_share.transform((left, y))[1]), label, colour) for y, label, colour in ends)
+    places = [min(max(share, 0.0), 1.0) for share, _, _ in wanted]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + gap)
+    if places and places[-1] > 1.0:
+        places[-1] = 1.0
+        for i in range(len(places) - 2, -1, -1):
+            places[i] = min(places[i], places[i + 1] - gap)
+    for place, (_, label, colour) in zip(places, wanted, strict=True):
+        ax.annotate(
+            label,
+            (1.0, place),
+            xytext=(6, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            color=colour,
+            va="center",
+            fontsize=9,
+            fontweight="bold",
+            annotation_clip=False,
+        )

@@ -1,0 +1,135 @@
+"""The columns of `results.csv`: what each means, its unit, and how its values are shown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of `results.csv`.
+
+    Attributes:
+        name: As in the header of the file.
+        meaning: One line for a reader of the table.
+        kind: What its cells hold.
+        unit: Of the values *shown*; empty when they have none, or carry it themselves (`468 KB`).
+        digits: Decimals shown.
+        scale: Value shown / value stored; 100 for shares shown in %.
+        title: Heading where it is shown; the name when empty.
+    """
+
+    name: str
+    meaning: str
+    kind: Literal["text", "integer", "number", "flag"] = "text"
+    unit: str = ""
+    digits: int = 0
+    scale: float = 1.0
+    title: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Title without unit."""
+        return self.title or self.name
+
+
+COLUMNS: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("run", "folder of the run"),
+        Column("role", "what the network is for: teacher, baseline, student"),
+        Column("model", "the network"),
+        Column("dataset", "the data set"),
+        Column("method", "what the student learned from"),
+        Column("T", "temperature of the soft targets", "number", digits=6),
+        Column("alpha", "weight of the soft term, 0..1", "number", digits=6),
+        Column("seed", "seed of everything random in the run", "integer"),
+        Column("status", "finished, failed, interrupted or running"),
+        Column("params", "trainable numbers in the network", "integer"),
+        Column("compression", "the teacher's parameters / this network's", "number", "x", 2),
+        Column("size_mb", "size of the weights, 1 MB = 10^6 bytes", "number", digits=3, title="size"),
+        Column("flops", "floating-point operations of a forward pass of one example", "integer", title="FLOPs"),
+        Column("latency_ms", "median time of a forward pass of one example", "number", "ms", 3, title="latency"),
+        Column(
+            "latency_batch_ms",
+            "median time of a forward pass of `batch` examples",
+            "number",
+            "ms",
+            3,
+            title="batch latency",
+        ),
+        Column("batch", "examples in the batch of `latency_batch_ms`", "integer"),
+        Column("accuracy", "share of the test examples classified right", "number", "%", 2, 100.0),
+        Column(
+            "top5",
+            "share of the test examples with the right class among the first five",
+            "number",
+            "%",
+            2,
+            100.0,
+        ),
+        Column("nll", "mean negative log-likelihood of the test labels", "number", "nats", 4),
+        Column("ece", "expected calibration error, 15 bins", "number", "%", 2, 100.0),
+        Column(
+            "agreement",
+            "share of the test examples on which it says what the teacher says",
+            "number",
+            "%",
+            2,
+            100.0,
+        ),
+        Column("gain", "accuracy minus the baseline's", "number", "points", 2),
+        Column("recovered", "(student - baseline) / (teacher - baseline) in accuracy", "number", "%", 0, 100.0),
+        Column("epochs", "epochs trained", "integer"),
+        Column("seconds", "time it was trained for", "number", "s", 1, title="trained in"),
+        Column("reused", "taken from the store instead of trained anew", "flag"),
+        Column("signature", "hash of everything that determines the weights"),
+        Column("error", "why it did not finish"),
+    )
+}
+
+
+def missing(value: Any) -> bool:
+    """Whether a cell is empty."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def shown(name: str, value: Any) -> str:
+    """A cell as people read it, without the column's unit; nothing for an empty one.
+
+    Args:
+        name: The column; one that is not in `COLUMNS` is a key that was overridden.
+        value: As stored.
+    """
+    if missing(value):
+        return ""
+    column = COLUMNS.get(name)
+    if column is None or column.kind == "text":
+        return str(value)
+    if column.kind == "flag":
+        return "yes" if value else "no"
+    if name == "size_mb":
+        return size(float(value))
+    if name in ("T", "alpha"):
+        return f"{float(value):g}"
+    number = float(value) * column.scale
+    if name == "seed":
+        return f"{number:.0f}"
+    return f"{number:{'+' if name == 'gain' else ''},.{column.digits}f}"
+
+
+def size(megabytes: float) -> str:
+    """`468 KB`, `6.2 MB`; 1 KB = 1000 bytes."""
+    if megabytes < 0.9995:
+        kilobytes = megabytes * 1000
+        return f"{kilobytes:.0f} KB" if kilobytes >= 9.95 else f"{kilobytes:.1f} KB"
+    return f"{megabytes:,.1f} MB"
+
+
+def trained_in(seconds: Any, reused: Any) -> str:
+    """`12.3 s`, or `reused` for a network that came from the store."""
+    if not missing(reused) and bool(reused):
+        return "reused"
+    return "" if missing(seconds) else f"{float(seconds):,.1f} s"

@@ -1,0 +1,205 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from distill.config.options import read
+from distill.data import Dataset, load
+from distill.data.sources import imagefolder
+from distill.data.sources.imagefolder import ImageFolderOptions
+from distill.errors import ConfigError, DataError
+
+
+def paint(file: Path, colour: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(file)
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    for part, count in (("train", 4), ("test", 2)):
+        for number in range(count):
+            paint(tmp_path / "pictures" / part / "dark" / f"{number}.png", (number, 0, 0))
+            paint(tmp_path / "pictures" / part / "light" / f"{number}.png", (255, 250, number))
+    return tmp_path / "pictures"
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    return tmp_path / "cache"
+
+
+def loaded(cache: Path, **values) -> Dataset:
+    values = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+    return load(ImageFolderOptions(cache=str(cache), **{"size": 4, **values}))
+
+
+def test_train_and_test_folders_become_the_splits(pictures, cache):
+    dataset = loaded(cache, path=pictures)
+    assert dataset.classes == ("dark", "light")
+    assert dataset.train.inputs.shape == (8, 3, 4, 4)
+    assert dataset.train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert dataset.test.labels.tolist() == [0, 0, 1, 1]
+    assert dataset.train.inputs[2].unique().tolist() == [0, 2]
+    assert dataset.train.inputs[7, :, 0, 0].tolist() == [255, 250, 3]
+
+
+def test_folders_can_be_given_one_by_one(pictures, cache):
+    whole = loaded(cache, path=pictures)
+    apart = loaded(cache, train=pictures / "train", test=pictures / "test")
+    assert whole.fingerprint == apart.fingerprint
+
+
+def test_a_single_folder_is_divided_by_class(pictures, cache):
+    dataset = loaded(cache, path=pictures / "train", test_fraction=0.5)
+    assert dataset.train.labels.tolist() == dataset.test.labels.tolist() == [0, 0, 1, 1]
+    both = torch.cat([dataset.train.inputs, dataset.test.inputs]).flatten(1).tolist()
+    assert sorted(both) == sorted(loaded(cache, path=pictures).train.inputs.flatten(1).tolist())
+
+
+def test_pictures_are_scaled_to_the_shorter_side_and_cropped_in_the_middle(tmp_path, cache):
+    stripes = np.repeat(np.array([10, 50, 200], np.uint8), 8)[None, :].repeat(8, 0)
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            file = tmp_path / part / name / "0.png"
+            file.parent.mkdir(parents=True)
+            Image.fromarray(stripes).save(file)
+    dataset = loaded(cache, path=tmp_path, size=8)
+    assert dataset.train.inputs.unique().tolist() == [50]
+    smaller = loaded(cache, path=tmp_path, size=4).train.inputs[0]
+    assert smaller.shape == (3, 4, 4)
+    assert (smaller[:, :, 1:3] == 50).all()
+
+
+def test_one_channel_is_the_luma_of_the_colours(pictures, cache):
+    dataset = loaded(cache, path=pictures, channels=1)
+    assert dataset.input_shape == (1, 4, 4)
+    # ITU-R 601-2, as PIL documents its conversion to grey.
+    expected = (255 * 299 + 250 * 587 + 3 * 114) / 1000
+    assert dataset.train.inputs[7].unique().tolist() == [pytest.approx(expected, abs=1)]
+
+
+def test_transparent_palettes_and_turned_photographs_are_read(tmp_path, cache):
+    for part in ("train", "test"):
+        palette = tmp_path / part / "a" / "0.png"
+        palette.parent.mkdir(parents=True)
+        Image.new("P", (4, 4)).save(palette, transparency=b"\0")
+        turned = Image.new("RGB", (4, 8), (0, 0, 0))
+        turned.paste((255, 255, 255), (0, 0, 4, 4))
+        exif = Image.Exif()
+        exif[0x0112] = 3  # upside down
+        (tmp_path / part / "b").mkdir()
+        turned.save(tmp_path / part / "b" / "0.png", exif=exif)
+    dataset = loaded(cache, path=tmp_path, size=4)
+    rows = dataset.train.inputs[1].float().mean((0, 2))
+    assert rows[0] < 128 < rows[3]
+
+
+def test_decoded_pictures_are_kept_and_reused_without_a_word(pictures, cache, capfd, monkeypatch):
+    first = loaded(cache, path=pictures)
+    assert capfd.readouterr().err.count("Decoding") == 2
+    assert len(list(cache.iterdir())) == 2
+    monkeypatch.setattr("distill.data.picture_cache._decode", None)
+    assert loaded(cache, path=pictures).fingerprint == first.fingerprint
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_changed_picture_or_size_is_decoded_anew(pictures, cache):
+    before = loaded(cache, path=pictures)
+    paint(pictures / "train" / "dark" / "0.png", (77, 77, 77), (16, 16))
+    after = loaded(cache, path=pictures)
+    assert after.train.inputs[0].unique().tolist() == [77]
+    assert torch.equal(after.test.inputs, before.test.inputs)
+    assert loaded(cache, path=pictures, size=5).input_shape == (3, 5, 5)
+
+
+def test_a_damaged_cache_is_made_anew(pictures, cache):
+    before = loaded(cache, path=pictures)
+    for file in cache.iterdir():
+        file.write_bytes(file.read_bytes()[:40])
+    assert loaded(cache, path=pictures).fingerprint == before.fingerprint
+
+
+def test_pictures_beyond_half_the_memory_stay_on_disk(pictures, cache, capfd, monkeypatch):
+    in_memory = loaded(cache, path=pictures)
+    monkeypatch.setattr(imagefolder, "_available_bytes", lambda: 100)
+    on_disk = loaded(cache, path=pictures)
+    assert "read from disk as they are needed" in capfd.readouterr().err
+    assert on_disk.fingerprint == in_memory.fingerprint
+    on_disk.train.inputs.zero_()
+    assert loaded(cache, path=pictures).fingerprint == in_memory.fingerprint
+
+
+def test_free_memory_is_found():
+    assert imagefolder._available_bytes() > 1_000_000
+
+
+def test_an_unreadable_picture_is_named_and_nothing_is_kept(pictures, cache):
+    (pictures / "train" / "light" / "1.png").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match=r"light.1\.png is not a picture that can be read"):
+        loaded(cache, path=pictures)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_truncated_picture_is_refused(pictures, cache):
+    file = pictures / "test" / "dark" / "0.png"
+    file.write_bytes(file.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"dark.0\.png is not a picture"):
+        loaded(cache, path=pictures)
+
+
+def test_a_cache_that_cannot_be_written_is_refused(pictures, tmp_path):
+    (tmp_path / "cache").write_text("a file in the way")
+    with pytest.raises(DataError, match=r"dataset\.cache="):
+        loaded(tmp_path / "cache", path=pictures)
+
+
+def test_missing_folders_are_named(pictures, cache):
+    with pytest.raises(DataError, match=r"There is no folder .*absent"):
+        loaded(cache, path=pictures / "absent")
+    with pytest.raises(DataError, match=r"There is no test set beside .*dataset\.test_fraction=0\.2"):
+        loaded(cache, path=pictures / "train")
+    with pytest.raises(DataError, match="dark holds no folders"):
+        loaded(cache, path=pictures / "train" / "dark", test_fraction=0.5)
+
+
+def test_one_class_is_refused(pictures, cache, tmp_path):
+    paint(tmp_path / "single" / "only" / "0.png", (1, 1, 1))
+    paint(tmp_path / "single" / "only" / "1.png", (1, 1, 1))
+    with pytest.raises(DataError, match=r"holds one class \(only\)"):
+        loaded(cache, path=tmp_path / "single", test_fraction=0.5)
+
+
+def test_train_and_test_must_have_the_same_classes(pictures, cache):
+    paint(pictures / "test" / "grey" / "0.png", (100, 100, 100))
+    with pytest.raises(DataError, match="must hold the same classes, but only one of them holds grey"):
+        loaded(cache, path=pictures)
+
+
+def test_a_class_without_pictures_is_refused(pictures, cache):
+    (pictures / "train" / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no pictures"):
+        loaded(cache, path=pictures)
+
+
+def test_a_share_beside_a_test_folder_is_refused(pictures, cache):
+    with pytest.raises(ConfigError, match=r"^dataset\.test_fraction=0\.5 is not allowed"):
+        loaded(cache, path=pictures, test_fraction=0.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "path=null is not allowed: give either"),
+        ({"path": "a", "train": "b"}, "path=a is not allowed: give either"),
+        ({"train": "a", "test": "b", "test_fraction": 0.5}, "test_fraction=0.5 is not allowed"),
+        ({"path": "a", "channels": 2}, "channels=2"),
+        ({"path": "a", "size": 0}, "size=0"),
+    ],
+)
+def test_options_that_do_not_fit_are_reported(values, message):
+    options, problems = read(ImageFolderOptions, values)
+    assert options is None
+    assert problems[0].startswith(message)

@@ -1,0 +1,168 @@
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from distill.errors import DistillError
+from distill.results import plots
+from distill.results.collect import collect
+from distill.results.curves import curves
+from distill.results.plots import sweep_plots
+from distill.results.report import report, summarise_sweep
+from distill.results.rows import read_csv
+
+from .conftest import three
+
+Leave = Callable[..., Path]
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(width=100, file=io.StringIO(), record=True)
+
+
+def is_picture(path: Path) -> bool:
+    return path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n") and path.stat().st_size > 5_000
+
+
+def grid(leave: Leave, **extra: str) -> None:
+    for i, (T, alpha) in enumerate([(1.0, 0.3), (1.0, 0.7), (4.0, 0.3)]):
+        leave(
+            f"sweeps/s/{i}",
+            three(0.94 + 0.01 * i, T=T, alpha=alpha),
+            {"T": str(T), "alpha": str(alpha), **extra},
+        )
+    leave("sweeps/s/3", None, {"T": "4", "alpha": "0.7"}, "failed", "out of memory | no luck")
+
+
+def test_T_and_alpha_make_a_heat_map(tmp_path: Path, leave: Leave):
+    grid(leave)
+    written = sweep_plots(collect([tmp_path]).rows, tmp_path)
+    assert [path.name for path in written] == ["accuracy_T_alpha.png"]
+    assert is_picture(written[0])
+
+
+def test_the_heat_maps_cells_are_means_over_seeds(tmp_path: Path, leave: Leave, monkeypatch: pytest.MonkeyPatch):
+    for i, (T, alpha, seed) in enumerate((T, a, s) for T in (1.0, 4.0) for a in (0.3, 0.7) for s in (0, 1)):
+        leave(f"s/{i}", three(0.90 + 0.01 * T + 0.02 * seed, T=T, alpha=alpha, seed=seed))
+    drawn: list[str] = []
+    monkeypatch.setattr("matplotlib.axes.Axes.text", lambda self, x, y, text, **_: drawn.append(f"{x},{y}: {text}"))
+    sweep_plots(collect([tmp_path]).rows, tmp_path)
+    assert {"0,0: 92.0", "1,0: 95.0", "0,1: 92.0", "1,1: 95.0", "1,1: +1.0"} <= set(drawn)
+
+
+@pytest.mark.parametrize("key", ["T", "dataset.limit_train"])
+def test_one_numeric_key_makes_a_line(tmp_path: Path, leave: Leave, key: str):
+    for i, value in enumerate((100, 200, 400)):
+        setting = {"T": float(value)} if key == "T" else {}
+        leave(f"s/{i}", three(0.94 + 0.01 * i, seed=0, **setting), {key: str(value)})
+    assert [path.name for path in sweep_plots(collect([tmp_path]).rows, tmp_path)] == [f"accuracy_{key}.png"]
+    assert is_picture(tmp_path / f"accuracy_{key}.png")
+
+
+def test_networks_make_a_line_each(tmp_path: Path, leave: Leave, monkeypatch: pytest.MonkeyPatch):
+    for i, (T, name) in enumerate((T, name) for T in (1.0, 2.0) for name in ("small", "large")):
+        rows = three(T=T, model=name)
+        rows[1]["signature"] = name
+        leave(f"s/{i}", rows, {"T": str(T), "model@student": name})
+    ends: list[str] = []
+    monkeypatch.setattr(plots.canvas, "label_ends", lambda _, labels: ends.extend(label for _, label, _ in labels))
+    assert len(sweep_plots(collect([tmp_path]).rows, tmp_path)) == 1
+    assert ends == ["large", "small", "teacher 98.0 %"]
+
+
+@pytest.mark.parametrize(
+    "overrides", [[{"seed": "0"}, {"seed": "1"}], [{"lr": "1", "wd": "1"}, {"lr": "2", "wd": "2"}]]
+)
+def test_seeds_alone_or_two_keys_make_no_plot(tmp_path: Path, leave: Leave, overrides: list[dict[str, str]]):
+    for i, override in enumerate(overrides):
+        leave(f"s/{i}", three(seed=int(override.get("seed", 0))), override)
+    assert sweep_plots(collect([tmp_path]).rows, tmp_path) == []
+
+
+@pytest.mark.parametrize("epochs", [1, 40])
+def test_curves_are_drawn_for_any_number_of_epochs(tmp_path: Path, epochs: int):
+    metrics = pd.DataFrame(
+        {
+            "role": role,
+            "epoch": epoch,
+            "loss": 1 / epoch,
+            "train_accuracy": None,
+            "test_accuracy": 1 - 0.5 / epoch,
+        }
+        for role in ("teacher", "assistant", "student")
+        for epoch in range(1, epochs + 1)
+    ).astype({"train_accuracy": float})
+    assert is_picture(curves(metrics, tmp_path / "curves.png"))
+
+
+def test_report_of_one_run_lies_in_its_folder(leave: Leave, console: Console):
+    run = leave("runs/a", three())
+    written = report([run], None, console)
+    assert {path.relative_to(run).as_posix() for path in written} == {"curves.png", "report.csv", "report.md"}
+    page = (run / "report.md").read_text()
+    assert "| student | mlp-30 | 95.50 | +1.50 |" in page
+    assert "![curves](curves.png)" in page
+    assert "In this one run" in console.export_text()
+
+
+def test_report_joins_runs_with_links_that_lead_somewhere(tmp_path: Path, leave: Leave, console: Console):
+    grid(leave)
+    output = tmp_path / "out"
+    report([tmp_path / "sweeps"], output, console)
+    page = (output / "report.md").read_text()
+    assert "![accuracy T alpha](accuracy_T_alpha.png)" in page
+    assert "](../sweeps/s/0)" in page
+    assert "out of memory \\| no luck" in page
+    assert [row["role"] for row in read_csv(output / "report.csv")].count("teacher") == 1
+
+
+def test_several_paths_report_into_the_current_folder(
+    tmp_path: Path, leave: Leave, console: Console, monkeypatch: pytest.MonkeyPatch
+):
+    runs = [leave(f"runs/{i}", three(T=i + 1.0)) for i in range(2)]
+    monkeypatch.chdir(tmp_path)
+    report(runs, None, console)
+    assert (tmp_path / "report" / "report.md").is_file()
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, leave: Leave, console: Console):
+    run = leave("runs/a", three())
+    (tmp_path / "file").touch()
+    with pytest.raises(DistillError, match="cannot be written"):
+        report([run], tmp_path / "file", console)
+
+
+def test_unreadable_metrics_are_a_warning(leave: Leave, console: Console):
+    run = leave("runs/a", three())
+    (run / "metrics.csv").write_text("nothing,here\n1,2\n")
+    report([run], None, console)
+    assert "No curves" in console.export_text()
+
+
+def test_a_sweep_is_summarised_although_jobs_failed_or_left_nothing(tmp_path: Path, leave: Leave, console: Console):
+    grid(leave)
+    sweep = tmp_path / "sweeps" / "s"
+    (sweep / "4_T=9" / ".hydra").mkdir(parents=True)
+    written = summarise_sweep(sweep, console)
+    assert [path.name for path in written] == ["results.csv", "accuracy_T_alpha.png", "report.md"]
+    assert [row["role"] for row in read_csv(sweep / "results.csv")].count("teacher") == 3
+    assert "1 job left no record" in console.export_text(clear=False)
+    summarise_sweep(sweep, console, jobs=7)
+    assert "3 jobs left no record" in console.export_text()
+
+
+def test_a_sweep_without_any_record_is_told(tmp_path: Path, console: Console):
+    assert summarise_sweep(tmp_path, console, jobs=2) == []
+    assert "No job of this sweep left results" in console.export_text()
+
+
+def test_reports_start_without_torch_and_without_matplotlib():
+    code = "import sys, distill.results.report; print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
