@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -20,11 +21,21 @@ _GROUPS = ("teacher", "student", "dataset", "method", "hparams", "store")
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
-def check(composed: DictConfig) -> Config:
+@dataclass(frozen=True)
+class Registries:
+    """What the names in a config may stand for."""
+
+    models: Registry[Any]
+    datasets: Registry[Any]
+    methods: Registry[Any]
+
+
+def check(composed: DictConfig, registries: Registries) -> Config:
     """Types and ranges of every value of a run.
 
     Args:
         composed: What Hydra composed from `train.yaml`.
+        registries: Where the options of each named network, data set and method are found.
 
     Returns:
         The run as dataclasses.
@@ -40,26 +51,22 @@ def check(composed: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise ConfigError(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from error
     assert isinstance(values, dict)
-    return _Checker(composed, values).config()
+    return _Checker(composed, values).config(registries)
 
 
 class _Checker:
     def __init__(self, composed: DictConfig, values: dict[Any, Any]):
-        self._raw = OmegaConf.to_container(composed, resolve=False)
+        self._raw: Any = OmegaConf.to_container(composed, resolve=False)
         self._values = values
         self._problems: list[str] = []
 
-    def config(self) -> Config:
-        from distill.data import datasets
-        from distill.methods import methods
-        from distill.models import models
-
+    def config(self, registries: Registries) -> Config:
         hparams = self._mapping("hparams")
         parts = {
-            "teacher": self._entry(models, "teacher"),
-            "student": self._entry(models, "student"),
-            "dataset": self._entry(datasets, "dataset"),
-            "method": self._entry(methods, "method"),
+            "teacher": self._entry(registries.models, "teacher"),
+            "student": self._entry(registries.models, "student"),
+            "dataset": self._entry(registries.datasets, "dataset"),
+            "method": self._entry(registries.methods, "method"),
             "teacher_hparams": self._read(Hparams, hparams.get("teacher", {}), ("hparams", "teacher")),
             "student_hparams": self._read(Hparams, hparams.get("student", {}), ("hparams", "student")),
             "store": self._read(StoreOptions, self._mapping("store"), ("store",)),
@@ -110,7 +117,7 @@ class _Checker:
         return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
     def _target(self, path: tuple[str | int, ...]) -> tuple[str | int, ...] | None:
-        node: Any = self._raw
+        node = self._raw
         for depth, part in enumerate(path):
             try:
                 node = node[part]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from distill.config.dataset_options import DatasetOptions
+from distill.config.model_options import ModelOptions
 from distill.config.options import (
     BelowOne,
     Count,
@@ -15,10 +18,11 @@ from distill.config.options import (
     Options,
     Positive,
 )
-from distill.data.options import DatasetOptions
-from distill.models.options import ModelOptions
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+
+# What `epochs: auto` aims at.
+_USUAL_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 1500, 10, 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +30,7 @@ class Hparams(Options):
     """How the networks of one role are trained; the comments in `conf/hparams/default.yaml` say more.
 
     Attributes:
-        epochs: Passes over the training examples.
+        epochs: Passes over the training examples; `auto` makes about 1,500 steps in 10 to 300 epochs.
         batch_size: Examples per step.
         optimizer: `sgd` (with momentum), `nesterov`, `adam` or `adamw`.
         lr: Peak learning rate.
@@ -45,7 +49,7 @@ class Hparams(Options):
         precision: Of the forward pass; master weights and losses stay in fp32.
     """
 
-    epochs: Count = 40
+    epochs: Count | Literal["auto"] = "auto"
     batch_size: Count = 64
     optimizer: Literal["sgd", "nesterov", "adam", "adamw"] = "adamw"
     lr: Positive = 0.002
@@ -63,10 +67,26 @@ class Hparams(Options):
     limit_examples: Count | None = None
     precision: PrecisionName = "auto"
 
+    @property
+    def epoch_count(self) -> int:
+        """The number of epochs, once it is settled."""
+        assert self.epochs != "auto", "resolved() settles it"
+        return self.epochs
+
+    def resolved(self, steps: int) -> Hparams:
+        """The same with a number of epochs.
+
+        Args:
+            steps: Steps of one epoch.
+        """
+        if self.epochs != "auto":
+            return self
+        return replace(self, epochs=min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, math.ceil(_USUAL_STEPS / steps))))
+
     def check(self) -> Iterable[str]:
         """Values that contradict each other."""
-        if self.warmup_epochs >= self.epochs:
-            yield (f"warmup_epochs={self.warmup_epochs:g} is not allowed: it must be less than epochs={self.epochs}.")
+        if self.epochs != "auto" and self.warmup_epochs >= self.epochs:
+            yield f"warmup_epochs={self.warmup_epochs:g} is not allowed: it must be less than epochs={self.epochs}."
         if self.schedule == "multistep" and not self.milestones:
             yield "milestones=[] is not allowed with schedule=multistep: give epochs, such as [30,40]."
         if self.schedule == "multistep" and self.milestones != sorted(set(self.milestones)):

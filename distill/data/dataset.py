@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from distill.config.dataset_options import DatasetOptions
 from distill.data.augment import Augmentation, augmentation
 from distill.data.normalization import Normalization, normalization
-from distill.data.options import DatasetOptions
 from distill.data.source import Source
 from distill.data.sources import datasets
 from distill.data.split import Split
@@ -25,7 +25,7 @@ class Dataset:
     Attributes:
         name: As in `dataset=<name>`.
         train: What the teacher learns from.
-        transfer: What baseline and student learn from: `train`, without the classes they must not see.
+        transfer: What baseline and student learn from: `train`, without what they must not see.
         val: Held out of the training examples, or `None`; its labels are free of label noise.
         test: Only ever measured on.
         classes: Name of each class.
@@ -80,6 +80,8 @@ def load(options: DatasetOptions) -> Dataset:
             "not allowed together: they leave the student nothing to learn from; keep at least one class "
             "that has training examples."
         )
+    if options.limit_transfer is not None:
+        transfer = limit(transfer, options.limit_transfer, options.seed)
     return Dataset(
         name=options.name,
         train=train,

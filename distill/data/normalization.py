@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from distill.data.options import DatasetOptions
+from distill.config.dataset_options import DatasetOptions
 from distill.errors import ConfigError
 
 _EXAMPLES_AT_ONCE = 4096

@@ -73,8 +73,11 @@ def job(composed: DictConfig) -> None:
     What goes wrong is kept for `main` instead of raised: Hydra would add words of its own, and end a sweep.
     """
     global _failure
-    from distill.config.compose import check
+    from distill.config.compose import Registries, check
+    from distill.data import datasets
     from distill.experiments import run as runs
+    from distill.methods import methods
+    from distill.models import models
 
     settings = HydraConfig.get()
     single = settings.mode == RunMode.RUN
@@ -88,7 +91,7 @@ def job(composed: DictConfig) -> None:
         said = settings.job.override_dirname.replace("__", "  ")
         console.print(Text.assemble((f"job {settings.job.num}", "bold"), f"  {said}"), soft_wrap=True)
     try:
-        config = check(composed)
+        config = check(composed, Registries(models, datasets, methods))
         request = replace(request, resolved=OmegaConf.to_yaml(composed, resolve=True))
         rows = runs.run(config, request, console)
     except Exception as error:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from distill.config.schema import Config
 from distill.data import Batches, Dataset, Split, check_batch_size, limit
+from distill.errors import ConfigError
 from distill.experiments.display import Display
 from distill.experiments.plan import Node
 from distill.experiments.signature import ingredients, signature
@@ -80,19 +81,33 @@ class Workshop:
         self._val = self._here(data.val) if data.val is not None else None
         self._outputs: str | None = None
 
-    def check(self, nodes: list[Node]) -> None:
+    def prepare(self, nodes: list[Node]) -> list[Node]:
         """Finds mistakes that show only with the data at hand, before anything trains.
+
+        Args:
+            nodes: The plan.
+
+        Returns:
+            The plan with every number of epochs settled.
 
         Raises:
             ConfigError: A batch is larger than the data, or a network cannot take the inputs.
             CheckpointError: Initial weights are missing or do not fit.
         """
-        for node in nodes:
-            if node.model.train:
-                examples = len(self._examples(node))
-                key = "teacher" if node.role == "teacher" else "student"
-                check_batch_size(f"hparams.{key}.batch_size", node.hparams.batch_size, examples)
-            self._network(node)
+        return [self._prepared(node) for node in nodes]
+
+    def _prepared(self, node: Node) -> Node:
+        self._network(node)
+        if not node.model.train:
+            return node
+        examples = self._examples(node)
+        key = f"hparams.{_options_of(node)}"
+        check_batch_size(f"{key}.batch_size", node.hparams.batch_size, len(examples))
+        hparams = node.hparams.resolved(len(self._batches(examples, node.hparams.batch_size, 0)))
+        problems = [f"{key}.{problem}" for problem in hparams.check()]
+        if problems:
+            raise ConfigError(*problems)
+        return replace(node, hparams=hparams)
 
     def obtain(self, node: Node, parents: list[Obtained]) -> Obtained:
         """The network, trained if it is not in the store.
@@ -210,8 +225,7 @@ class Workshop:
         torch.manual_seed(stream_seed(self._seed(node), "init"))
         network = models.find(node.model.name).factory(node.model, self._data.input_shape, len(self._data.classes))
         if node.model.checkpoint is not None:
-            key = "teacher" if node.role == "teacher" else "student"
-            weights.load_into(network, node.model.checkpoint, f"{key}.checkpoint")
+            weights.load_into(network, node.model.checkpoint, f"{_options_of(node)}.checkpoint")
         return network.to(self._device)
 
     def _tapped(self, network: nn.Module, node: Node, method: Method) -> Tapped:
@@ -225,7 +239,7 @@ class Workshop:
         )
 
     def _seed(self, node: Node) -> int:
-        return stream_seed(node.model.seed, "teacher" if node.role == "teacher" else "student")
+        return stream_seed(node.model.seed, _options_of(node))
 
     def _examples(self, node: Node) -> Split:
         key = (node.examples, node.hparams.limit_examples)
@@ -276,3 +290,8 @@ class Workshop:
             "measured_on": describe(self._device),
         }
         return measures, scores.predictions
+
+
+def _options_of(node: Node) -> str:
+    """Under which key its options stand: baseline and student are one network, taught in two ways."""
+    return "teacher" if node.role == "teacher" else "student"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from distill.config.model_options import ModelOptions
 from distill.config.options import Options
 from distill.config.schema import Config, Hparams
 from distill.methods import methods
 from distill.methods.none import NoneOptions
-from distill.models.options import ModelOptions
 
 Role = Literal["teacher", "baseline", "student"]
 

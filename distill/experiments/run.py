@@ -78,12 +78,13 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     store = Store(Path(config.store.dir))
     stop = Stop()
     workshop = Workshop(config, data, device, store, display, stop)
-    workshop.check(nodes)
+    nodes = workshop.prepare(nodes)
 
     story = _Story(request.folder / "run.json")
     write_text(request.folder / "config.resolved.yaml", request.resolved)
     story.tell(**_facts(config, request, data, device), status="running", error=None)
     obtained: list[Obtained] = []
+    rows: list[dict[str, Any]] = []
     try:
         with polite(stop), display.plan([node.role for node in nodes]):
             for node in nodes:
@@ -92,7 +93,8 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
                 _tell(display, obtained[-1])
                 _keep_weights(obtained[-1], request.folder)
                 _write_metrics(obtained, request.folder)
-                write_csv(rows := _rows(config, request, data, obtained), request.folder / "results.csv")
+                rows = _rows(config, request, data, obtained)
+                write_csv(rows, request.folder / "results.csv")
                 stop.check()
     except BaseException as error:
         story.tell(

@@ -9,15 +9,15 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from distill.config.dataset_options import DatasetOptions
 from distill.data.dataset import Dataset
-from distill.data.options import DatasetOptions
 from distill.experiments.plan import Node
 from distill.models.weights import file_digest
 
 # Raise it when the loop, a loss or a network changes so that the same settings give other weights.
 RECIPE = 1
 
-_TRANSFER_ONLY = ("classes", "omit_classes")
+_TRANSFER_ONLY = ("classes", "omit_classes", "limit_transfer")
 
 
 def ingredients(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from distill.config.model_options import ModelOptions
 from distill.config.registry import Registry
-from distill.models.options import ModelOptions
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from distill.config.model_options import ModelOptions
 from distill.errors import ConfigError
-from distill.models.options import ModelOptions
 from distill.models.stages import stages
 from distill.types import Output
 

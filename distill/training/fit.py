@@ -126,7 +126,7 @@ class _Loop:
 
     def run(self) -> Trained:
         resumed = self._restore()
-        while self._epoch < self._training.hparams.epochs:
+        while self._epoch < self._training.hparams.epoch_count:
             if not resumed:
                 torch.manual_seed(stream_seed(self._training.seed, "dropout", self._epoch))
             resumed = False
@@ -145,7 +145,7 @@ class _Loop:
         training, batches = self._training, self._training.batches
         training.network.train()
         training.method.train()
-        training.method.start_epoch(self._epoch, training.hparams.epochs)
+        training.method.start_epoch(self._epoch, training.hparams.epoch_count)
         look = _STEPS_BETWEEN_LOOKS[self._device.type]
         began = time.perf_counter()
         for batch in itertools.islice(batches.epoch(self._epoch), self._step, None):
@@ -206,7 +206,7 @@ class _Loop:
         if now - self._reported < _SECONDS_BETWEEN_REPORTS:
             return
         self._reported = now
-        epochs, steps = self._training.hparams.epochs, self._steps
+        epochs, steps = self._training.hparams.epoch_count, self._steps
         self._listener.step(
             self._training.role,
             self._epoch + 1,
@@ -228,7 +228,7 @@ class _Loop:
             "test_accuracy": self._accuracy(training.test),
         }
         self._history.append(row)
-        self._listener.epoch(row, training.hparams.epochs)
+        self._listener.epoch(row, training.hparams.epoch_count)
         self._epoch += 1
         self._step = 0
         self._sums = _Sums(self._steps, self._device)

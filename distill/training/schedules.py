@@ -21,7 +21,7 @@ def learning_rate(hparams: Hparams, step: int, steps_per_epoch: int) -> float:
     warmup = hparams.warmup_epochs * steps_per_epoch
     if step < warmup:
         return hparams.lr * (step + 1) / (warmup + 1)
-    total = hparams.epochs * steps_per_epoch
+    total = hparams.epoch_count * steps_per_epoch
     progress = (step - warmup) / max(1.0, total - warmup)
     epoch = step // steps_per_epoch
     match hparams.schedule:

@@ -15,7 +15,7 @@ from distill.config.registry import defaults
 from distill.errors import CheckpointError, ConfigError
 from distill.models import create, models
 from distill.models.count import flops, parameters, size_bytes
-from distill.models.options import ModelOptions
+from distill.config.model_options import ModelOptions
 
 PRESETS = Path(__file__).parents[2] / "conf" / "model"
 

@@ -14,7 +14,7 @@ from distill.models import create
 from distill.models.networks.cnn import CnnOptions
 from distill.models.networks.mlp import MlpOptions
 from distill.models.networks.resnet import ResnetOptions
-from distill.models.options import ModelOptions
+from distill.config.model_options import ModelOptions
 from distill.models.taps import Tapped, Taps, default_taps, resolve
 
 

@@ -15,7 +15,7 @@ from importlib import resources
 import numpy as np
 import torch
 
-from distill.data.options import DatasetOptions
+from distill.config.dataset_options import DatasetOptions
 from distill.data.source import Source
 from distill.data.sources import datasets
 

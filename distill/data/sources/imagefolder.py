@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from distill.config.dataset_options import DatasetOptions
 from distill.config.options import BelowOne, Count
-from distill.data.options import DatasetOptions
 from distill.data.picture_cache import decoded
 from distill.data.source import Source
 from distill.data.sources import datasets

@@ -12,8 +12,8 @@ from annotated_types import Ge
 from pydantic import Strict
 from torch import Tensor
 
+from distill.config.dataset_options import DatasetOptions
 from distill.config.options import Count
-from distill.data.options import DatasetOptions
 from distill.data.source import Source
 from distill.data.sources import datasets
 from distill.seeds import generator

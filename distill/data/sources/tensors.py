@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.config.dataset_options import DatasetOptions
 from distill.config.options import BelowOne
-from distill.data.options import DatasetOptions
 from distill.data.source import Source
 from distill.data.sources import datasets
 from distill.data.stratify import divide

@@ -17,8 +17,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from distill.config.dataset_options import DatasetOptions
 from distill.config.options import Flag
-from distill.data.options import DatasetOptions
 from distill.data.source import Source
 from distill.data.sources import datasets
 from distill.errors import DataError

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from distill.config.model_options import ModelOptions
 from distill.config.options import BelowOne, Count
 from distill.models import models
-from distill.models.options import ModelOptions
 from distill.models.shapes import pictures
 from distill.models.taps import Taps
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from distill.config.model_options import ModelOptions
 from distill.config.options import BelowOne, Count
 from distill.models import models
-from distill.models.options import ModelOptions
 from distill.models.taps import Taps
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {

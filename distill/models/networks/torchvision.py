@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from distill.config.model_options import ModelOptions
 from distill.config.options import Flag, did_you_mean
 from distill.errors import CheckpointError, ConfigError
 from distill.models import models
-from distill.models.options import ModelOptions
 from distill.models.shapes import pictures
 
 

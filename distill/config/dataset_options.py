@@ -16,6 +16,7 @@ class DatasetOptions(Options):
     Attributes:
         val_fraction: Share of the training examples held out for validation, stratified by class, 0 to <1.
         limit_train: Keep at most this many training examples, stratified; `None` keeps all.
+        limit_transfer: Of those, let baseline and student see at most this many, stratified; `None` shows all.
         classes: Class numbers that the transfer set (what baseline and student train on) keeps; `None`
             keeps all. Teacher and test set are not touched.
         omit_classes: Class numbers that the transfer set lacks.
@@ -35,6 +36,7 @@ class DatasetOptions(Options):
 
     val_fraction: BelowOne = 0.0
     limit_train: Count | None = None
+    limit_transfer: Count | None = None
     classes: list[Natural] | None = None
     omit_classes: list[Natural] = field(default_factory=list)
     label_noise: Fraction = 0.0
