@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from distill.config.explain import explain
 from distill.config.options import Options, read
 from distill.config.registry import Registry
 from distill.config.schema import Config, Hparams, RunOptions, StoreOptions
 from distill.errors import ConfigError
 
 _REFERENCE = re.compile(r"^\$\{(\.*)([\w.@]+)\}$")
-_GROUPS = ("teacher", "student", "dataset", "method", "hparams", "store")
+_NETWORKS = ("teacher", "student")
+_GROUPS = (*_NETWORKS, "dataset", "method", "hparams", "store")
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -43,13 +45,13 @@ def check(composed: DictConfig, registries: Registries) -> Config:
     Raises:
         ConfigError: One sentence for each value that is not allowed.
     """
-    missing = sorted(OmegaConf.missing_keys(composed))
-    if missing:
-        raise ConfigError(*(f"{key} has no value: give {key}=..." for key in missing))
     try:
+        missing = sorted(OmegaConf.missing_keys(composed))
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"The config cannot be resolved: {str(error).splitlines()[0]}.") from error
+        raise ConfigError(explain(error, ())) from error
+    if missing:
+        raise ConfigError(*(f"{key} has no value: give {key}=..." for key in missing))
     assert isinstance(values, dict)
     return _Checker(composed, values).config(registries)
 
@@ -61,15 +63,14 @@ class _Checker:
         self._problems: list[str] = []
 
     def config(self, registries: Registries) -> Config:
-        hparams = self._mapping("hparams")
         parts = {
             "teacher": self._entry(registries.models, "teacher"),
             "student": self._entry(registries.models, "student"),
             "dataset": self._entry(registries.datasets, "dataset"),
             "method": self._entry(registries.methods, "method"),
-            "teacher_hparams": self._read(Hparams, hparams.get("teacher", {}), ("hparams", "teacher")),
-            "student_hparams": self._read(Hparams, hparams.get("student", {}), ("hparams", "student")),
-            "store": self._read(StoreOptions, self._mapping("store"), ("store",)),
+            "teacher_hparams": self._group(Hparams, "hparams", "teacher"),
+            "student_hparams": self._group(Hparams, "hparams", "student"),
+            "store": self._group(StoreOptions, "store"),
             "run": self._read(RunOptions, self._run_values(), ()),
         }
         if parts["student"] is not None and not parts["student"].train:
@@ -81,15 +82,26 @@ class _Checker:
             raise ConfigError(*dict.fromkeys(self._problems))
         return Config(**parts)
 
-    def _mapping(self, group: str) -> Mapping[str, Any]:
-        value = self._values.get(group)
-        if isinstance(value, Mapping):
-            return value
-        self._problems.append(f"{group}={value} is not allowed: it must be a group of keys.")
-        return {}
+    def _mapping(self, *at: str) -> Mapping[str, Any] | None:
+        values: Mapping[str, Any] = self._values
+        for depth, name in enumerate(at, start=1):
+            value = values.get(name)
+            if not isinstance(value, Mapping):
+                given = f"{'.'.join(at[:depth])}={'null' if value is None else value}"
+                hint = f"; model@{name}=NAME chooses a network" if name in _NETWORKS and depth == 1 else ""
+                self._problems.append(f"{given} is not allowed: it must be a group of keys{hint}.")
+                return None
+            values = value
+        return values
+
+    def _group(self, cls: type[AnyOptions], *at: str) -> AnyOptions | None:
+        values = self._mapping(*at)
+        return None if values is None else self._read(cls, values, at)
 
     def _entry(self, registry: Registry[Any], group: str) -> Any:
         values = self._mapping(group)
+        if values is None:
+            return None
         try:
             entry = registry.find(str(values.get("name")))
         except ConfigError as error:
@@ -116,7 +128,7 @@ class _Checker:
             path = target
         return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
-    def _target(self, path: tuple[str | int, ...]) -> tuple[str | int, ...] | None:
+    def _target(self, path: tuple[Any, ...]) -> tuple[Any, ...] | None:
         node = self._raw
         for depth, part in enumerate(path):
             try:

@@ -26,6 +26,13 @@ def explain(error: Exception, words: Sequence[str]) -> str:
     if match := re.search(r"Interpolation key '([^']+)' not found", message):
         hint = did_you_mean(match[1], tree.known_keys())
         return f"${{{match[1]}}} refers to nothing: there is no key {match[1]}{hint}."
+    if match := re.search(r"Missing mandatory value: (\S+)", message):
+        return f"{match[1]} has no value: give {match[1]}=..."
+    if match := re.search(r"Ambiguous value for argument '([^=]+)=([^']*)'", message):
+        return f"{match[1]}={match[2]} is several values: add -m for a run with each, or write [{match[2]}] for a list."
+    if match := re.search(r"config group '([^']+)' does not exist", message):
+        hint = did_you_mean(match[1], tree.groups())
+        return f"There is no group {match[1]}{hint}: it must be one of {', '.join(tree.groups())}."
     if type(error).__name__ == "OverrideParseException":
         return _no_override(message, words)
     return " ".join(line.strip() for line in message.splitlines() if line.strip()) or type(error).__name__
@@ -44,6 +51,11 @@ def _no_key(key: str, words: Sequence[str]) -> str:
         unused = [name for name in asked.split(",") if name not in owners]
         return (
             f"There is no key {key} with method={','.join(unused) or asked}: it belongs to method={'|'.join(owners)}."
+        )
+    mounts = tree.mounts(key)
+    if mounts != [key]:
+        return (
+            f"There is no key {key}: it is chosen for each network, with {' or '.join(f'{key}@{m}=' for m in mounts)}."
         )
     hint = did_you_mean(key, tree.known_keys())
     return f"There is no key {key}{hint}; `distill train --cfg job` shows those there are."

@@ -61,15 +61,20 @@ def owners(key: str) -> list[str]:
 def known_keys() -> list[str]:
     """Every key that some run can have, as written on the command line, and the names of the groups."""
     root = yaml.safe_load((folder() / "train.yaml").read_text(encoding="utf-8"))
-    keys = {*_keys(root, hidden=("defaults", "hydra")), *_MOUNTS, *groups()}
+    keys = {
+        *_keys(root, hidden=("defaults", "hydra")),
+        *_MOUNTS,
+        *(group for group in groups() if mounts(group) == [group]),
+    }
     for group in groups():
         for choice in choices(group):
-            keys |= {f"{mount}.{key}" for mount in _mounts(group) for key in choice.keys}
+            keys |= {f"{mount}.{key}" for mount in mounts(group) for key in choice.keys}
             keys |= choice.keys.keys()
     return sorted(keys)
 
 
-def _mounts(group: str) -> list[str]:
+def mounts(group: str) -> list[str]:
+    """Under which keys an option of the group stands: its own name, unless several networks each take one."""
     return [mount.partition("@")[2] for mount in _MOUNTS if mount.startswith(f"{group}@")] or [group]
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`" (did you mean 'x'?)"` for the nearest known word, or nothing when none is near."""
-    known = list(known)
-    folded = {other.casefold(): other for other in known}
+    folded = {other.casefold(): other for other in known if other != word}
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
     return f" (did you mean '{folded[near[0]]}'?)" if near else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 _WIDTH = 9  # of a role
+_SECONDS_BETWEEN_LINES = 1.0
 
 
 class Display:
@@ -28,6 +30,7 @@ class Display:
         self._tasks: dict[str, TaskID] = {}
         self._accuracies: dict[str, float] = {}
         self._waiting: set[str] = set()
+        self._said = float("-inf")
 
     @contextmanager
     def plan(self, roles: Sequence[str]) -> Iterator[None]:
@@ -87,10 +90,14 @@ class Display:
             self._progress.update(self._tasks[role], completed=progress, state=state)
 
     def epoch(self, row: dict[str, Any], epochs: int) -> None:
-        """One line, where there is no live display."""
+        """One line where there is no live display, though not more than one a second."""
         self._accuracies[row["role"]] = row["test_accuracy"]
         if self._quiet or self._progress is not None:
             return
+        now = time.monotonic()
+        if now - self._said < _SECONDS_BETWEEN_LINES and row["epoch"] < epochs:
+            return
+        self._said = now
         accuracies = "  ".join(
             f"{name} {row[key]:6.2%}"
             for name, key in (("train", "train_accuracy"), ("val", "val_accuracy"), ("test", "test_accuracy"))

@@ -26,6 +26,8 @@ from distill.errors import DistillError
 
 _LONGEST_FOLDER = 120  # characters; file systems allow 255 bytes
 
+_BOOKKEEPING = ("verbosity", "output", "store.dir", "store.reuse")
+
 _sweep: Path | None = None
 _failure: Exception | None = None
 
@@ -109,8 +111,9 @@ def job(composed: DictConfig) -> None:
 
 
 def _overrides(words: Sequence[str]) -> dict[str, str]:
+    """What was asked for that may make a difference to the results."""
     pairs = (word.lstrip("+").partition("=") for word in words)
-    return {key: value for key, _, value in pairs}
+    return {key: value for key, _, value in pairs if key not in _BOOKKEEPING}
 
 
 def _discard(folder: Path) -> None:
@@ -125,13 +128,16 @@ def _show(rows: list[dict[str, Any]], folder: Path) -> None:
 
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     console = Console()
-    console.print()
     print_run(rows, console)
-    console.print()
     console.print(verdict(rows, [facts]), highlight=False)
-    console.print()
-    console.print(f"Everything is in {folder} ({facts['seconds']:.1f} s).", highlight=False, soft_wrap=True)
-    console.print(f"Next: distill report {folder}", highlight=False, soft_wrap=True)
+    _say_where(folder, f" ({facts['seconds']:.1f} s)", console)
+
+
+def _say_where(folder: Path, remark: str, console: Console) -> None:
+    near = os.path.relpath(folder)
+    shown = folder if near.startswith("..") else near
+    console.print(f"\nEverything is in {shown}{remark}.", highlight=False, soft_wrap=True)
+    console.print(f"Next: distill report {shown}", highlight=False, soft_wrap=True)
 
 
 def _finish_sweep(folder: Path) -> None:
@@ -151,6 +157,4 @@ def _finish_sweep(folder: Path) -> None:
     console = Console()
     console.print()
     summarise_sweep(folder, console)
-    console.print()
-    console.print(f"Everything is in {folder}.", highlight=False, soft_wrap=True)
-    console.print(f"Next: distill report {folder}", highlight=False, soft_wrap=True)
+    _say_where(folder, "", console)

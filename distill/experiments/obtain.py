@@ -22,7 +22,7 @@ from distill.models import count, models, weights
 from distill.models.taps import Tapped, resolve
 from distill.seeds import stream_seed
 from distill.training import evaluate, precision
-from distill.training.device import describe
+from distill.training.device import describe, threads_for
 from distill.training.fit import Trained, Training, fit
 from distill.training.interrupt import Stop
 from distill.training.precision import Precision
@@ -212,7 +212,8 @@ class Workshop:
             seed=seed,
             precision=self._precision(node, network),
         )
-        return fit(training, checkpoint, self._display, self._stop), method
+        with threads_for(self._work(node, network)):
+            return fit(training, checkpoint, self._display, self._stop), method
 
     def _teacher(self, parent: Obtained, method: Method) -> tuple[Tapped, Live]:
         network = self._network(parent.node)
@@ -266,8 +267,11 @@ class Workshop:
         return f"auto, {'bf16' if native else 'fp32'} on {self._device.type}" if name == "auto" else name
 
     def _precision(self, node: Node, network: nn.Module) -> Precision:
-        work = count.flops(network, self._data.input_shape, self._device) * node.hparams.batch_size
-        return precision.resolve(node.hparams.precision, self._device, work)
+        return precision.resolve(node.hparams.precision, self._device, self._work(node, network))
+
+    def _work(self, node: Node, network: nn.Module) -> int:
+        """FLOPs of one forward pass of one training batch."""
+        return count.flops(network, self._data.input_shape, self._device) * node.hparams.batch_size
 
     def _measure(self, node: Node, network: nn.Module) -> tuple[dict[str, Any], Tensor]:
         """What the results table says of a network alone, and its predictions on the test set."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from distill.errors import DeviceError
+
+_SHARING_PAYS_FROM = 1e7  # FLOPs; two threads are slower below, and much slower on a machine that is busy
 
 
 def resolve(name: str) -> torch.device:
@@ -41,6 +45,22 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads ({platform.machine()})"
+
+
+@contextmanager
+def threads_for(flops: float) -> Iterator[None]:
+    """Uses one CPU thread for work so small that sharing it out takes longer than doing it.
+
+    Args:
+        flops: Of one forward pass of one batch.
+    """
+    before = torch.get_num_threads()
+    if flops < _SHARING_PAYS_FROM:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def synchronize(device: torch.device) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from distill.training.teacher_outputs import TeacherOutputs
 from distill.types import Batch
 
 _SECONDS_BETWEEN_REPORTS = 0.1
+# An epoch shorter than this is cheaper to repeat than to save.
+_SECONDS_BETWEEN_CHECKPOINTS = 1.0
 # How often a loss is looked at: on a CPU that is free, elsewhere it makes the device wait.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 50, "mps": 50}
 
@@ -95,7 +98,7 @@ def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Train
 
     Args:
         training: What to train, on what, how.
-        path: The checkpoint, written after each epoch and when a signal asks to stop.
+        path: The checkpoint, written after an epoch, at most once a second, and when a signal asks to stop.
         listener: Sees the progress.
         stop: Whether somebody asked to stop.
 
@@ -123,6 +126,7 @@ class _Loop:
         self._steps = len(training.batches)  # of an epoch
         self._sums = _Sums(self._steps, self._device)
         self._reported = 0.0
+        self._saved = time.monotonic()
 
     def run(self) -> Trained:
         resumed = self._restore()
@@ -132,8 +136,9 @@ class _Loop:
             resumed = False
             self._run_epoch()
             self._finish_epoch()
-            self._save()
-            self._stop.check()
+            if self._stop.asked or time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                self._save()
+                self._stop.check()
         seconds = sum(row["seconds"] for row in self._history)
         return Trained(self._evaluated.eval(), self._history, seconds)
 
@@ -248,13 +253,14 @@ class _Loop:
                 "optimizer": self._optimizer.state_dict(),
                 "scaler": self._scaler.state_dict() if self._scaler else None,
                 "average": self._average.state_dict() if self._average is not None else None,
-                "history": self._history,
+                "history": json.dumps(self._history),  # one string: pickling every number takes long
                 "epoch": self._epoch,
                 "step": self._step,
                 "sums": self._sums.state(),
                 "random": checkpoint.random_state(self._device),
             },
         )
+        self._saved = time.monotonic()
 
     def _restore(self) -> bool:
         """Continues from the checkpoint; true when that is in the middle of an epoch."""
@@ -268,7 +274,7 @@ class _Loop:
             self._scaler.load_state_dict(state["scaler"])
         if self._average is not None:
             self._average.load_state_dict(state["average"])
-        self._history = state["history"]
+        self._history = json.loads(state["history"])
         self._epoch, self._step = state["epoch"], state["step"]
         self._sums.restore(state["sums"])
         checkpoint.restore_random_state(state["random"], self._device)
