@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     try:
         code = _dispatch(words)
+        sys.stdout.flush()  # so that a reader who went away is met here and not at the end of the interpreter
     except DistillError as error:
         code = _refuse(str(error))
     except KeyboardInterrupt as error:
@@ -48,7 +50,7 @@ def _dispatch(words: list[str]) -> int:
     if command is None:
         from distill.config.words import did_you_mean
 
-        hint = did_you_mean(words[0], _COMMANDS)
+        hint = did_you_mean(words[0], [*_COMMANDS, "--help", "--version"])
         return _refuse(f"There is no command {words[0]!r}{hint}: it must be one of {', '.join(_COMMANDS)}.")
     if words[0] != "train" and any(word in ("-h", "--help") for word in words[1:]):
         print(help.of(words[0]))
@@ -75,7 +77,7 @@ def _list(words: list[str]) -> int:
     from distill.config.listing import KINDS, show
 
     parser = _Parser("list")
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=KINDS, metavar="|".join(KINDS))
     show(parser.parse_args(words).kind)
     return 0
 
@@ -126,7 +128,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the command with a sentence."""
+        from distill.config.words import did_you_mean
+
         command = self.prog.split()[0]
+        if choice := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            allowed = choice[2].replace("'", "").split(", ")
+            hint = did_you_mean(choice[1], allowed)
+            message = f"{choice[1]!r} is not allowed{hint}: it must be one of {', '.join(allowed)}"
         raise DistillError(f"`distill {self.prog}`: {message}; see `distill {command} --help`.")
 
 

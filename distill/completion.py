@@ -22,16 +22,28 @@ def complete(words: list[str]) -> int:
             print("\n".join(answer))
             return 0
         # To Hydra the command line is that of an application without subcommands.
-        before, _, after = line.partition(" train ")
-        shortened = f"distill {after}"
-        os.environ["COMP_POINT"] = str(
-            int(os.environ.get("COMP_POINT", len(line))) - (len(before) + len(" train ")) + len("distill ")
-        )
-        os.environ["COMP_LINE"] = shortened
+        _, _, after = line.partition(" train ")
+        cut = len(line) - len(f"distill {after}")
+        os.environ["COMP_POINT"] = str(int(os.environ.get("COMP_POINT", len(line))) - cut)
+        os.environ["COMP_LINE"] = f"distill {after}"
     from distill.experiments import launch
 
     launch.main(words)
     return 0
+
+
+def _network(current: str) -> list[str] | None:
+    """Hydra knows `model` only without the network it is for."""
+    from distill.config import tree
+
+    key, equals, _ = current.partition("=")
+    if equals and key in tree.MOUNTS:
+        return [
+            f"{key}={choice.name}" for choice in tree.choices("model") if f"{key}={choice.name}".startswith(current)
+        ]
+    if current.startswith("mo") and not equals:
+        return [f"{mount}=" for mount in tree.MOUNTS if mount.startswith(current)] or None
+    return None
 
 
 def _answer(before: list[str], current: str) -> list[str] | None:
@@ -39,7 +51,7 @@ def _answer(before: list[str], current: str) -> list[str] | None:
     if len(before) <= 1:
         return [word for word in _COMMANDS if word.startswith(current)]
     if before[1] == "train":
-        return None
+        return _network(current)
     if before[1] == "report":
         return []
     return [word for word in _SECOND.get(before[1], ()) if len(before) == 2 and word.startswith(current)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distill.config.words import did_you_mean
 from distill.errors import DistillError
 
 _GENERAL = """\
@@ -83,5 +84,6 @@ def of(topic: str | None) -> str:
     if topic == "train":
         return "Run `distill train --help`: it shows the groups and keys of this installation."
     if topic not in _TOPICS:
-        raise DistillError(f"There is no command {topic!r}: it must be one of train, {', '.join(_TOPICS)}.")
+        hint = did_you_mean(topic, ["train", *_TOPICS])
+        raise DistillError(f"There is no command {topic!r}{hint}: it must be one of train, {', '.join(_TOPICS)}.")
     return _TOPICS[topic]

@@ -36,3 +36,11 @@ class Output:
     logits: Tensor
     features: tuple[Tensor, ...] = ()
     embedding: Tensor | None = None
+
+    def float(self) -> Output:
+        """The same in fp32, the format that losses are computed in."""
+        return Output(
+            self.logits.float(),
+            tuple(feature.float() for feature in self.features),
+            None if self.embedding is None else self.embedding.float(),
+        )

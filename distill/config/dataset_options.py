@@ -17,6 +17,7 @@ class DatasetOptions(Options):
         val_fraction: Share of the training examples held out for validation, stratified by class, 0 to <1.
         limit_train: Keep at most this many training examples, stratified; `None` keeps all.
         limit_transfer: Of those, let baseline and student see at most this many, stratified; `None` shows all.
+        limit_test: Measure on at most this many test examples, stratified; `None` takes all.
         classes: Class numbers that the transfer set (what baseline and student train on) keeps; `None`
             keeps all. Teacher and test set are not touched.
         omit_classes: Class numbers that the transfer set lacks.
@@ -37,6 +38,7 @@ class DatasetOptions(Options):
     val_fraction: BelowOne = 0.0
     limit_train: Count | None = None
     limit_transfer: Count | None = None
+    limit_test: Count | None = None
     classes: list[Natural] | None = None
     omit_classes: list[Natural] = field(default_factory=list)
     label_noise: Fraction = 0.0

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from distill.config import tree
 from distill.config.words import did_you_mean
 
-_OPTIONS = re.compile(r"Could not find '([\w@]+)/([^']*)'\s+Available options in '[^']*':\n([\s\S]*?)Config search")
+_OPTIONS = re.compile(
+    r"Could not find '([\w@]+)/([^']*)'(?:\s+Available options in '[^']*':\n([\s\S]*?)Config search)?"
+)
 
 
 def explain(error: Exception, words: Sequence[str]) -> str:
@@ -20,7 +22,7 @@ def explain(error: Exception, words: Sequence[str]) -> str:
     """
     message = str(error)
     if match := _OPTIONS.search(message):
-        return _no_option(match[1], match[2], match[3].split(), words)
+        return _no_option(match[1], match[2], (match[3] or "").split(), words)
     if match := re.search(r"Could not override '([^']+)'", message):
         return _no_key(match[1], words)
     if match := re.search(r"Interpolation key '([^']+)' not found", message):
@@ -40,6 +42,8 @@ def explain(error: Exception, words: Sequence[str]) -> str:
 
 def _no_option(group: str, option: str, options: Sequence[str], words: Sequence[str]) -> str:
     key = next((word.partition("=")[0] for word in words if re.match(rf"\+?{group}(@\w+)?=", word)), group)
+    if not options:
+        return f"{key}={option} is not allowed: there is no {group} to choose from yet; leave it out."
     hint = did_you_mean(option, options)
     return f"{key}={option} is not allowed{hint}: it must be one of {', '.join(options)}."
 
@@ -52,11 +56,9 @@ def _no_key(key: str, words: Sequence[str]) -> str:
         return (
             f"There is no key {key} with method={','.join(unused) or asked}: it belongs to method={'|'.join(owners)}."
         )
-    mounts = tree.mounts(key)
-    if mounts != [key]:
-        return (
-            f"There is no key {key}: it is chosen for each network, with {' or '.join(f'{key}@{m}=' for m in mounts)}."
-        )
+    mounted = [f"{key}@{mount}=" for mount in tree.mounts(key) if mount != key]
+    if mounted:
+        return f"There is no key {key}: give it for each network, with {' or '.join(mounted)}."
     hint = did_you_mean(key, tree.known_keys())
     return f"There is no key {key}{hint}; `distill train --cfg job` shows those there are."
 

@@ -11,7 +11,11 @@ import yaml
 from distill.errors import ConfigError
 
 # One group is mounted twice: once for each network that a run is about.
-_MOUNTS = ("model@teacher", "model@student")
+MOUNTS = ("model@teacher", "model@student")
+
+# Where the keys of a file stand, if not under its group.
+_PACKAGE = "# @package"
+_GLOBAL = f"{_PACKAGE} _global_"
 
 
 @dataclass(frozen=True)
@@ -59,23 +63,31 @@ def owners(key: str) -> list[str]:
 
 
 def known_keys() -> list[str]:
-    """Every key that some run can have, as written on the command line, and the names of the groups."""
+    """Every key that some run can have, as written on the command line, and the groups to choose from."""
     root = yaml.safe_load((folder() / "train.yaml").read_text(encoding="utf-8"))
-    keys = {
-        *_keys(root, hidden=("defaults", "hydra")),
-        *_MOUNTS,
-        *(group for group in groups() if mounts(group) == [group]),
-    }
+    keys = {*_keys(root, hidden=("defaults", "hydra")), *MOUNTS}
+    keys |= {group for group in groups() if mounts(group) == [group]}
     for group in groups():
-        for choice in choices(group):
-            keys |= {f"{mount}.{key}" for mount in mounts(group) for key in choice.keys}
-            keys |= choice.keys.keys()
+        for path in (folder() / group).rglob("*.yaml"):
+            text = path.read_text(encoding="utf-8")
+            prefixes = [""] if _GLOBAL in text else [f"{mount}." for mount in mounts(group)]
+            keys |= {prefix + key for prefix in prefixes for key in _keys(yaml.safe_load(text) or {})}
     return sorted(keys)
 
 
 def mounts(group: str) -> list[str]:
     """Under which keys an option of the group stands: its own name, unless several networks each take one."""
-    return [mount.partition("@")[2] for mount in _MOUNTS if mount.startswith(f"{group}@")] or [group]
+    return [mount.partition("@")[2] for mount in MOUNTS if mount.startswith(f"{group}@")] or [group]
+
+
+def hidden(added: Path) -> list[str]:
+    """Files of a user's `--config-dir` that have the name of one of ours, which is the one that Hydra takes.
+
+    Args:
+        added: The user's folder.
+    """
+    theirs = (path.relative_to(added).as_posix() for path in added.rglob("*.yaml"))
+    return sorted(name for name in theirs if (folder() / name).is_file())
 
 
 def _choice(path: Path, root: Path) -> Choice:
@@ -83,22 +95,27 @@ def _choice(path: Path, root: Path) -> Choice:
     comments = [
         line.lstrip("# ").rstrip()
         for line in text.splitlines()
-        if line.startswith("#") and not line.startswith("# @package")
+        if line.startswith("#") and not line.startswith(_PACKAGE)
     ]
     return Choice(
         name=path.relative_to(root).with_suffix("").as_posix(),
         summary=comments[0] if comments else "",
-        keys=_keys(yaml.safe_load(text) or {}),
+        keys={key: value for key, value in _keys(yaml.safe_load(text) or {}).items() if not _refers(value)},
     )
 
 
 def _keys(values: dict[str, Any], prefix: str = "", hidden: tuple[str, ...] = ("defaults", "name")) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in values.items():
-        if name in hidden or (isinstance(value, str) and value.startswith("${")):
+        if name in hidden:
             continue
         if isinstance(value, dict):
             found.update(_keys(value, f"{prefix}{name}."))
         else:
             found[f"{prefix}{name}"] = value
     return found
+
+
+def _refers(value: Any) -> bool:
+    """Whether it is the value of another key, which is listed there."""
+    return isinstance(value, str) and value.startswith("${")

@@ -87,12 +87,16 @@ def load(options: DatasetOptions) -> Dataset:
         train=train,
         transfer=transfer,
         val=val,
-        test=Split(source.test_inputs, source.test_labels),
+        test=_test(options, Split(source.test_inputs, source.test_labels)),
         classes=source.classes,
         normalization=normalization(options, train.inputs, source.maximum),
         augment=augmentation(options, tuple(train.inputs.shape[1:])),
         fingerprint=source.fingerprint(),
     )
+
+
+def _test(options: DatasetOptions, test: Split) -> Split:
+    return test if options.limit_test is None else limit(test, options.limit_test, options.seed)
 
 
 def _allowed_classes(options: DatasetOptions, classes: int) -> Tensor:

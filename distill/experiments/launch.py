@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -30,15 +32,28 @@ _BOOKKEEPING = ("verbosity", "output", "store.dir", "store.reuse")
 
 _sweep: Path | None = None
 _failure: Exception | None = None
+_output = ""
+_made: list[Path] = []  # folders that were not there before this process, innermost first
 
 
 class SweepFolder(Callback):
-    """Remembers where the sweep of this process leaves its files."""
+    """Remembers where the run or sweep of this process leaves its files."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Called by Hydra before it makes the folder of a run."""
+        _remember(Path(config.hydra.run.dir), config.output)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first job."""
         global _sweep
         _sweep = Path(config.hydra.sweep.dir)
+        _remember(_sweep, config.output)
+
+
+def _remember(folder: Path, output: str) -> None:
+    global _output, _made
+    _output = output
+    _made = [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 def folder_name(number: int, overrides: str) -> str:
@@ -58,15 +73,38 @@ def main(words: list[str]) -> None:
         HydraException: The command line or the config is not one that Hydra can compose.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own handler would end the process before ours sees the error
+    logging.raiseExceptions = False  # a reader of our output who went away, as `head` does, is no error
+    _check_flags(words)
     sys.argv = ["distill", *words]
     begin = hydra.main(version_base="1.3", config_path=str(tree.folder()), config_name="train")(job)
     try:
         begin()
+    except HydraException:
+        raise
+    except OSError as error:
+        raise DistillError(
+            f"output={_output} cannot be written: {error.filename}: {error.strerror}; give output=FOLDER where it can."
+        ) from error
     finally:
         if _sweep is not None:
             _finish_sweep(_sweep)
     if _failure is not None:
         raise _failure
+
+
+def _check_flags(words: list[str]) -> None:
+    """Says what is wrong with a flag in one sentence, where Hydra's own parser would print its usage."""
+
+    def refuse(message: str) -> NoReturn:
+        raise DistillError(f"`distill train`: {message}; see `distill train --help`.")
+
+    parser = get_args_parser()
+    parser.error = refuse
+    added = parser.parse_args(words).config_dir
+    for name in tree.hidden(Path(added)) if added else ():
+        print(
+            f"distill: warning: {Path(added) / name} is not used: distill ships a file of that name.", file=sys.stderr
+        )
 
 
 def job(composed: DictConfig) -> None:
@@ -85,7 +123,7 @@ def job(composed: DictConfig) -> None:
     single = settings.mode == RunMode.RUN
     request = runs.Request(
         folder=Path(settings.runtime.output_dir),
-        overrides=_overrides(settings.overrides.task),
+        overrides=_overrides(OmegaConf.to_container(settings.overrides.task, resolve=False)),
         resolved="",
     )
     console = Console(stderr=True)
@@ -99,7 +137,7 @@ def job(composed: DictConfig) -> None:
     except Exception as error:
         if single:
             _failure = error
-            _discard(request.folder)
+            _discard()
             return
         runs.record_failure(request, error)
         console.print(Text.assemble(("failed", "red"), f"  {error}"), soft_wrap=True)
@@ -110,16 +148,17 @@ def job(composed: DictConfig) -> None:
             _show(rows, request.folder)
 
 
-def _overrides(words: Sequence[str]) -> dict[str, str]:
+def _overrides(words: Any) -> dict[str, str]:
     """What was asked for that may make a difference to the results."""
     pairs = (word.lstrip("+").partition("=") for word in words)
     return {key: value for key, _, value in pairs if key not in _BOOKKEEPING}
 
 
-def _discard(folder: Path) -> None:
-    """Removes the folder that Hydra made for a run which never began; one that holds anything stays."""
+def _discard() -> None:
+    """Removes the folders that Hydra made for a run which never began; one that holds anything stays."""
     with suppress(OSError):
-        folder.rmdir()
+        for folder in _made:
+            folder.rmdir()
 
 
 def _show(rows: list[dict[str, Any]], folder: Path) -> None:
@@ -149,7 +188,7 @@ def _finish_sweep(folder: Path) -> None:
     if not records:
         with suppress(OSError):
             (folder / "multirun.yaml").unlink()
-            folder.rmdir()
+        _discard()
         return
     failed = sum(record["status"] == "failed" for record in records)
     if failed:

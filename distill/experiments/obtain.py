@@ -94,7 +94,16 @@ class Workshop:
             ConfigError: A batch is larger than the data, or a network cannot take the inputs.
             CheckpointError: Initial weights are missing or do not fit.
         """
-        return [self._prepared(node) for node in nodes]
+        prepared: list[Node] = []
+        problems: list[str] = []
+        for node in nodes:
+            try:
+                prepared.append(self._prepared(node))
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(*dict.fromkeys(problems))
+        return prepared
 
     def _prepared(self, node: Node) -> Node:
         self._network(node)

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from distill.config.dataset_options import DatasetOptions
 from distill.config.schema import Config
 from distill.data import Dataset, load
 from distill.experiments import provenance
@@ -73,7 +74,7 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     began = time.monotonic()
     display = Display(console, quiet=config.run.verbosity == "quiet")
     device = devices.resolve(config.run.device)
-    data = load(config.dataset)
+    data = _loaded(config.dataset)
     nodes = plan(config)
     store = Store(Path(config.store.dir))
     stop = Stop()
@@ -109,6 +110,17 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     if any(one.artifact.record.history for one in obtained):
         curves(pd.read_csv(request.folder / "metrics.csv"), request.folder / "curves.png")
     return rows
+
+
+_last: tuple[DatasetOptions, Dataset] | None = None
+
+
+def _loaded(options: DatasetOptions) -> Dataset:
+    """The data set, which the jobs of a sweep in one process share while its options stay the same."""
+    global _last
+    if _last is None or _last[0] != options:
+        _last = (options, load(options))
+    return _last[1]
 
 
 def record_failure(request: Request, error: Exception) -> None:

@@ -164,6 +164,8 @@ class Store:
         """Everything whole that is kept, newest first; nothing is verified or moved."""
         found: list[Artifact] = []
         for meta in sorted(self.root.glob(f"*-*/{_META}")):
+            if "." in meta.parent.name:  # half written, being removed, or set aside
+                continue
             try:
                 found.append(Artifact(meta.parent, _record(json.loads(meta.read_text(encoding="utf-8")))))
             except (OSError, ValueError, KeyError, TypeError):
@@ -198,7 +200,12 @@ class Store:
 
     def _lock_of(self, name: str) -> FileLock:
         locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
+        try:
+            locks.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DistillError(
+                f"store.dir={self.root} cannot be written: {error.strerror}; give store.dir=FOLDER where it can."
+            ) from error
         return FileLock(locks / f"{name}.lock")
 
     def _folder(self, role: str, signature: str) -> Path:

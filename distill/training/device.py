@@ -11,7 +11,8 @@ import torch
 
 from distill.errors import DeviceError
 
-_SHARING_PAYS_FROM = 1e7  # FLOPs; two threads are slower below, and much slower on a machine that is busy
+# FLOPs of one forward pass of a batch; below, two threads are slower, and much slower when the machine is busy.
+_SHARING_PAYS_FROM = 1e7
 
 
 def resolve(name: str) -> torch.device:

@@ -173,7 +173,7 @@ class _Loop:
         taught = training.teacher(batch)
         with training.precision.autocast():
             answered = training.student(batch.inputs)
-        losses = training.method(answered, taught, batch)
+        losses = training.method(answered.float(), taught.float(), batch)
         loss = torch.stack(list(losses.values())).sum()
         self._optimizer.zero_grad(set_to_none=True)
         self._descend(loss)

@@ -12,7 +12,7 @@ import torch
 
 from distill.errors import DeviceError
 
-# Below this much work per step, casting costs a CPU more than bf16 arithmetic saves (scripts/bench_precision.py).
+# Below this much work per step, casting costs a CPU more than bf16 arithmetic saves (scripts/bench_step.py).
 _CPU_PAYS_FROM = 1e8  # FLOPs of one forward pass of a batch
 
 

@@ -33,7 +33,7 @@ class Live:
     def __call__(self, batch: Batch) -> Output:
         """The teacher's output for the batch."""
         with self._precision.autocast():
-            return self._teacher(batch.inputs)
+            return self._teacher(batch.inputs).float()
 
 
 class Cached:
@@ -46,7 +46,7 @@ class Cached:
     """
 
     def __init__(self, live: Live, batches: Batches, batch_size: int):
-        parts = [live(batch).logits.float() for batch in batches.in_order(batch_size)]
+        parts = [live(batch).logits for batch in batches.in_order(batch_size)]
         self._logits: Tensor = torch.cat(parts)
 
     def __call__(self, batch: Batch) -> Output:

@@ -1,0 +1,116 @@
+"""Runs of `distill train` in a folder of their own, and what they leave there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from distill import cli
+from distill.config import tree
+from distill.config.compose import Registries, check
+from distill.config.schema import Config
+from distill.data import datasets
+from distill.experiments import launch
+from distill.methods import methods
+from distill.models import models
+
+
+@dataclass(frozen=True)
+class Left:
+    """A run folder, read with nothing but the standard library."""
+
+    folder: Path
+    code: int
+    said: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        return table(self.folder / "results.csv")
+
+    def row(self, role: str) -> dict[str, str]:
+        return next(row for row in self.rows if row["role"] == role)
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def read_table() -> Callable[[Path], list[dict[str, str]]]:
+    return table
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums over threads depend on their number, and other processes of these tests have one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch, capfd) -> Callable[..., Left]:
+    """`train("T=2")` runs `distill train T=2` in this process; the newest run or sweep folder comes back."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Left:
+        monkeypatch.setattr(sys, "argv", ["distill", "train", *words])
+        for name, value in (("_sweep", None), ("_failure", None), ("_made", [])):
+            monkeypatch.setattr(launch, name, value)
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        kind = "sweeps" if "-m" in words else "runs"
+        newest = max((tmp_path / "outputs" / kind).glob("*"), default=tmp_path)
+        return Left(newest, int(ended.value.code or 0), capfd.readouterr().err)
+
+    return run
+
+
+@pytest.fixture
+def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
+    """`start("T=2")` begins `distill train T=2` in a process of its own."""
+
+    def begin(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "distill", "train", *words],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return begin
+
+
+@pytest.fixture
+def configure() -> Callable[..., Config]:
+    """`configure("T=2")` is the checked config of `distill train T=2`."""
+
+    def configured(*overrides: str) -> Config:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(tree.folder()), version_base="1.3"):
+            composed = compose("train", [*overrides])
+        return check(composed, Registries(models, datasets, methods))
+
+    return configured

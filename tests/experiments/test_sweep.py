@@ -1,0 +1,56 @@
+"""Sweeps: one teacher and one baseline for all, one table, and failures that stay where they are."""
+
+from collections import Counter
+
+import pytest
+
+GRID = ("-m", "T=1,4", "alpha=0.3,0.7", "hparams=smoke", "verbosity=quiet")
+
+
+def test_a_sweep_trains_one_teacher_one_baseline_and_a_student_for_each_setting(train, read_table):
+    sweep = train(*GRID)
+    assert sweep.code == 0
+    jobs = sorted(path.parent for path in sweep.folder.glob("*/results.csv"))
+    assert len(jobs) == 4
+    trained = Counter(row["role"] for job in jobs for row in read_table(job / "results.csv") if row["reused"] == "false")
+    assert trained == {"teacher": 1, "baseline": 1, "student": 4}
+
+    students = [row for row in sweep.rows if row["role"] == "student"]
+    assert {(float(row["T"]), float(row["alpha"])) for row in students} == {(1, 0.3), (1, 0.7), (4, 0.3), (4, 0.7)}
+    assert {row["run"].rpartition("/")[2] for row in students} == {job.name for job in jobs}
+    assert len({row["signature"] for row in sweep.rows if row["role"] == "teacher"}) == 1
+
+    (heat_map,) = sweep.folder.glob("*.png")
+    assert {"T", "alpha"} <= set(heat_map.stem.split("_"))
+    assert "| student |" in (sweep.folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_failed_job_does_not_stop_the_others_and_is_marked(train):
+    sweep = train("-m", "T=0,1,2", "hparams=smoke", "verbosity=quiet")
+    assert sweep.code == 2
+    assert sweep.said.rstrip().endswith("distill: 1 of 3 jobs failed; the table says why.")
+    status = {float(row["T"]): row["status"] for row in sweep.rows if row["role"] == "student"}
+    assert status == {0.0: "failed", 1.0: "finished", 2.0: "finished"}
+    (failed,) = (row for row in sweep.rows if row["status"] == "failed")
+    assert failed["error"] == "T=0 is not allowed: it must be greater than 0."
+    assert failed["accuracy"] == ""
+    assert "T=0 is not allowed" in (sweep.folder / "report.md").read_text(encoding="utf-8")
+    assert [path.name for path in sweep.folder.glob("*.png")] == ["accuracy_T.png"]
+
+
+def test_a_job_that_fails_while_it_trains_is_marked_too(train):
+    sweep = train("-m", "hparams.optimizer=sgd,adamw", "hparams.lr=1e30", "hparams=smoke", "verbosity=quiet")
+    assert sweep.code == 2
+    reasons = [row["error"] for row in sweep.rows if row["status"] == "failed"]
+    assert any(reason.startswith("The loss of the teacher is") for reason in reasons)
+
+
+@pytest.mark.parametrize("words", [("-m", "T=1,2", "method=hinton,none"), ("-m", "epohcs=1,2")])
+def test_a_sweep_that_cannot_be_composed_runs_no_job_and_leaves_nothing(train, tmp_path, words):
+    assert train(*words).code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sweeps_do_not_share_a_folder(train):
+    first, second = (train("-m", "T=1", "hparams=smoke", "verbosity=quiet").folder for _ in range(2))
+    assert first != second

@@ -1,0 +1,188 @@
+"""What holds for every method, and for each what its authors' code computes or what its formula implies."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distill.errors import ConfigError
+from distill.methods import Method, create, names
+from distill.models import create as create_network
+from distill.models.networks.cnn import CnnOptions
+from distill.models.taps import Tapped, default_taps
+from distill.types import Batch, Output
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Values that public code computed in float64; `tests/reference/tolerances.json` says whose.
+
+    Attributes:
+        file: The name of the `.npz`.
+        term: The term of the loss that it gives.
+        options: With which the method computes the same.
+    """
+
+    file: str
+    term: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def labels_are_all_it_learns_from(method: Method) -> None:
+    student, batch = logits(1), examples()
+    losses = method(Output(student), Output(torch.empty(0)), batch)
+    torch.testing.assert_close(losses["hard"], nn.functional.cross_entropy(student, batch.labels))
+
+
+def a_teacher_that_is_right_is_a_second_label(method: Method) -> None:
+    student, batch = logits(1), examples()
+    right = nn.functional.one_hot(batch.labels, 10).float()
+    losses = method(Output(student), Output(right), batch)
+    torch.testing.assert_close(sum(losses.values()), nn.functional.cross_entropy(student, batch.labels))
+
+
+# Every method has an entry in one of the two.
+REFERENCES = {
+    "hinton": Reference("kd", "soft", {"T": 4.0, "alpha": 1.0}),
+    "soft_hard": Reference("kd", "soft", {"T": 4.0}),
+    "logits": Reference("logit_mse", "logits"),
+}
+INVARIANTS: dict[str, Callable[[Method], None]] = {
+    "none": labels_are_all_it_learns_from,
+    "hard_teacher": a_teacher_that_is_right_is_a_second_label,
+}
+
+
+def logits(seed: int) -> Tensor:
+    return torch.randn(6, 10, generator=torch.Generator().manual_seed(seed))
+
+
+def examples() -> Batch:
+    random = torch.Generator().manual_seed(9)
+    inputs = torch.randn(6, 1, 8, 8, generator=random)
+    return Batch(inputs, torch.randint(0, 10, (6,), generator=random), torch.arange(6))
+
+
+def pair(method: Method) -> tuple[Tapped, Tapped]:
+    torch.manual_seed(0)
+    networks = []
+    for channels in ([3, 4], [4, 6]):
+        network = create_network(CnnOptions(name="cnn", channels=channels, hidden=7), (1, 8, 8), 10)
+        taps = default_taps(network)
+        networks.append(
+            Tapped(
+                network,
+                taps.features if "features" in method.taps else (),
+                taps.embedding if "embedding" in method.taps else None,
+            )
+        )
+    student, teacher = networks
+    teacher.network.eval().requires_grad_(False)
+    method.build(student, teacher, examples())
+    return student, teacher
+
+
+def test_every_method_is_held_to_something():
+    assert sorted([*REFERENCES, *INVARIANTS]) == names()
+
+
+@pytest.mark.parametrize("name", INVARIANTS)
+def test_invariants(name):
+    INVARIANTS[name](create(name))
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_loss_and_gradient_are_those_of_public_code(name):
+    reference = REFERENCES[name]
+    tolerance = json.loads((REFERENCE / "tolerances.json").read_text())[reference.file]
+    with np.load(REFERENCE / f"{reference.file}.npz") as arrays:
+        student = torch.from_numpy(arrays["logits_s"]).requires_grad_()
+        teacher = torch.from_numpy(arrays["logits_t"])
+        expected, gradient = arrays["out__loss"].item(), torch.from_numpy(arrays["grad__loss__logits_s"])
+    batch = Batch(student, torch.zeros(len(student), dtype=torch.long), torch.arange(len(student)))
+    loss = create(name, **reference.options)(Output(student), Output(teacher), batch)[reference.term]
+    loss.backward()
+    assert loss.item() == pytest.approx(expected, rel=tolerance["loss_rtol"], abs=tolerance["loss_atol"])
+    assert student.grad is not None
+    off = (student.grad - gradient).abs().max() / gradient.abs().max()
+    assert off <= tolerance["gradient_rtol_of_max"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_losses_are_named_finite_scalars_in_fp32_even_when_networks_compute_in_bf16(name):
+    method = create(name)
+    student, teacher = pair(method)
+    batch = examples()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        answered, taught = student(batch.inputs), teacher(batch.inputs)
+    assert answered.logits.dtype == torch.bfloat16
+    losses = method(answered, taught, batch)
+    assert losses
+    for loss in losses.values():
+        assert (loss.shape, loss.dtype) == ((), torch.float32)
+        assert loss.isfinite()
+
+
+@pytest.mark.parametrize("name", names())
+def test_gradient_reaches_the_student_and_never_the_teacher(name):
+    method = create(name)
+    student, teacher = pair(method)
+    batch = examples()
+    torch.stack(list(method(student(batch.inputs), teacher(batch.inputs), batch).values())).sum().backward()
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in student.network.parameters())
+    assert all(parameter.grad is None for parameter in teacher.network.parameters())
+
+
+@pytest.mark.parametrize("name", names())
+def test_hard_losses_spread_their_labels_as_asked(name):
+    method = create(name)
+    student, teacher = logits(1), logits(2)
+    method.label_smoothing = 0.2
+    # Szegedy et al. 2016, section 7: 1 - epsilon on the label and epsilon / classes on each class.
+    batch = examples()
+    target = nn.functional.one_hot(batch.labels, 10) * 0.8 + 0.02
+    expected = -(target * student.log_softmax(dim=1)).sum(dim=1).mean()
+    torch.testing.assert_close(method.hard_loss(student, batch.labels), expected)
+    if "features" in method.taps or "embedding" in method.taps:
+        return
+    losses = method(Output(student), Output(teacher), batch)
+    method.label_smoothing = 0.0
+    plain = method(Output(student), Output(teacher), batch)
+    changed = {name for name in losses if not torch.equal(losses[name], plain[name])}
+    assert changed == {"hard"} & set(losses)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name != "none"])
+def test_networks_for_different_classes_are_refused(name):
+    method = create(name)
+    if method.taps:
+        pytest.skip("it reads features")
+    with pytest.raises(ConfigError, match="teacher answers for 7 classes and the student for 10"):
+        method(Output(logits(1)), Output(logits(2)[:, :7]), examples())
+
+
+def test_an_unknown_method_is_told_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"no method called 'hintn' \(did you mean 'hinton'\?\); known: .*soft_hard"):
+        create("hintn")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"T": 0}, "T=0 is not allowed: it must be greater than 0."),
+        ({"alpha": 1.5}, "alpha=1.5 is not allowed: it must be less than or equal to 1."),
+        ({"temperature": 4.0}, "There is no key temperature."),
+    ],
+)
+def test_options_are_checked_in_python_as_in_yaml(options, sentence):
+    with pytest.raises(ConfigError) as caught:
+        create("hinton", **options)
+    assert caught.value.problems == (sentence,)

@@ -1,0 +1,183 @@
+"""The loop: the same seed gives the same bits, and what the hparams ask for happens to the weights."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import parameters_to_vector
+
+from distill.errors import TrainingError
+from distill.methods import create
+from distill.methods.base import Method
+from distill.models.taps import Tapped
+from distill.training.fit import fit
+from distill.training.interrupt import Stop
+from distill.training.precision import Precision
+from distill.training.teacher_outputs import Cached, Live, cacheable
+from distill.types import Batch, Output
+
+FP32 = Precision("fp32", torch.device("cpu"))
+
+
+def vector(network: nn.Module) -> Tensor:
+    return parameters_to_vector(network.parameters()).detach().clone()
+
+
+@pytest.fixture
+def trained(training, watcher, tmp_path):
+    def train(**changes) -> Tensor:
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}" / "checkpoint.pt"
+        path.parent.mkdir()
+        return vector(fit(training(**changes), path, watcher(), Stop()).network)
+
+    return train
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(trained):
+    first = trained(dropout=0.3, shift=1)
+    torch.rand(7)
+    assert torch.equal(first, trained(dropout=0.3, shift=1))
+    assert not torch.equal(first, trained(dropout=0.3, shift=1, seed=6))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adam", "adamw"])
+def test_it_learns(optimizer, training, watcher, tmp_path):
+    rate = 0.05 if "adam" not in optimizer else 0.02
+    done = fit(training(optimizer=optimizer, epochs=20, lr=rate), tmp_path / "c.pt", watcher(), Stop())
+    assert done.history[-1]["loss"] < 0.5 * done.history[0]["loss"]
+    assert done.history[-1]["train_accuracy"] > 0.9
+    assert not done.network.training
+
+
+def test_a_row_per_epoch_says_what_happened(training, batches, watcher, tmp_path):
+    seen = watcher()
+    plan = training(val=batches(count=9), method=create("none"), schedule="constant", epochs=2)
+    done = fit(plan, tmp_path / "c.pt", seen, Stop())
+    assert done.history == seen.rows
+    assert [(row["role"], row["epoch"], row["step"], row["lr"]) for row in done.history] == [
+        ("student", 1, 5, 0.05),
+        ("student", 2, 10, 0.05),
+    ]
+    assert done.seconds == pytest.approx(sum(row["seconds"] for row in done.history))
+    last = done.history[-1]
+    assert last["loss"] == pytest.approx(last["loss_hard"])
+    for name, split in {"test_accuracy": plan.test, "val_accuracy": plan.val}.items():
+        everything = next(split.in_order(100))
+        right = (done.network(everything.inputs).argmax(dim=1) == everything.labels).float().mean()
+        assert last[name] == pytest.approx(right.item())
+
+
+def test_without_validation_examples_there_is_no_validation_accuracy(training, watcher, tmp_path):
+    assert fit(training(epochs=1), tmp_path / "c.pt", watcher(), Stop()).history[0]["val_accuracy"] is None
+
+
+def test_a_step_is_plain_gradient_descent(training, batches, watcher, tmp_path):
+    everything = batches(count=8)
+    plan = training(epochs=1, optimizer="sgd", lr=0.3, momentum=0.0, weight_decay=0.0, batches=everything)
+    expected = copy.deepcopy(plan.network)
+    batch = next(everything.epoch(0))
+    cross_entropy(expected(batch.inputs), batch.labels).backward()
+    with torch.no_grad():
+        for parameter in expected.parameters():
+            assert parameter.grad is not None
+            parameter -= 0.3 * parameter.grad
+    done = fit(plan, tmp_path / "c.pt", watcher(), Stop())
+    torch.testing.assert_close(vector(done.network), vector(expected))
+
+
+def test_clipping_bounds_the_norm_of_the_whole_gradient(training, batches, watcher, tmp_path):
+    plan = training(
+        epochs=1, optimizer="sgd", lr=2.0, momentum=0.0, weight_decay=0.0, grad_clip=0.01, batches=batches(count=8)
+    )
+    before = vector(plan.network)
+    done = fit(plan, tmp_path / "c.pt", watcher(), Stop())
+    assert (vector(done.network) - before).norm().item() == pytest.approx(2.0 * 0.01, rel=1e-3)
+
+
+def test_the_average_of_the_weights_follows_its_closed_form(training, watcher, tmp_path):
+    plan = training(ema=0.8, epochs=2)
+    weights = [vector(plan.network).double()]
+    done = fit(plan, tmp_path / "c.pt", watcher(on_step=lambda: weights.append(vector(plan.network).double())), Stop())
+    steps = len(weights) - 1
+    assert steps == 10
+    # The n-th weights of N count (1 - d) d^(N-n), the initial ones d^N.
+    expected = 0.8**steps * weights[0]
+    for number, seen in enumerate(weights[1:], start=1):
+        expected = expected + 0.2 * 0.8 ** (steps - number) * seen
+    torch.testing.assert_close(vector(done.network).double(), expected, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(vector(done.network), vector(plan.network))
+
+
+class BecomesNan(Method):
+    calls = 0
+
+    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        self.calls += 1
+        return {"hard": self.hard_loss(student.logits, batch.labels) * (float("nan") if self.calls == 8 else 1.0)}
+
+
+def test_a_loss_that_is_not_finite_stops_at_its_step(training, watcher, tmp_path):
+    plan = training(method=BecomesNan(create("none").options))
+    with pytest.raises(TrainingError, match="loss of the student is nan at epoch 2, step 3 of 5: .*hparams.lr"):
+        fit(plan, tmp_path / "c.pt", watcher(), Stop())
+
+
+class Norms(nn.Module):
+    """A teacher that would change if it ran in training mode."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(16)
+        self.classifier = nn.Linear(16, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.classifier(self.norm(inputs.flatten(1)))
+
+
+def test_the_teacher_stays_as_it_is(training, watcher, tmp_path):
+    network = Norms().train()
+    before = copy.deepcopy(network.state_dict())
+    fit(training(method=create("hinton"), teacher=Live(Tapped(network), FP32)), tmp_path / "c.pt", watcher(), Stop())
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert not any(module.training for module in network.modules())
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_cached_teacher_teaches_the_very_same_weights_as_a_live_one(training, watcher, tmp_path):
+    # Whole numbers: their sums are exact, however many examples are multiplied at once.
+    random = torch.Generator().manual_seed(2)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, bias=False))
+    network[1].weight.data = torch.randint(-4, 5, (3, 16), generator=random).float()
+    live = Live(Tapped(network), FP32)
+    students = []
+    for name in ("live", "cached"):
+        plan = training(method=create("hinton"), dropout=0.2)
+        teacher = live if name == "live" else Cached(live, plan.batches, batch_size=7)
+        plan = training(method=create("hinton"), dropout=0.2, teacher=teacher)
+        students.append(vector(fit(plan, tmp_path / name, watcher(), Stop()).network))
+    assert torch.equal(*students)
+
+
+def test_teachers_are_cached_only_where_that_is_exact(batches):
+    class ReadsFeatures(Method):
+        taps = frozenset({"features"})
+
+    hinton = create("hinton")
+    assert cacheable(hinton, batches())
+    assert not cacheable(hinton, batches(shift=1))
+    assert not cacheable(ReadsFeatures(hinton.options), batches())
+
+
+def test_methods_hear_of_each_epoch_before_its_first_step(training, watcher, tmp_path):
+    class Counts(BecomesNan):
+        calls = -1000
+
+        def start_epoch(self, epoch: int, epochs: int) -> None:
+            heard.append((epoch, epochs, self.calls + 1000))
+
+    heard: list[tuple[int, int, int]] = []
+    fit(training(method=Counts(create("none").options), epochs=3), tmp_path / "c.pt", watcher(), Stop())
+    assert heard == [(0, 3, 0), (1, 3, 5), (2, 3, 10)]

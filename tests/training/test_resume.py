@@ -1,0 +1,152 @@
+"""A training that was stopped and continued is, bit for bit, the one that was not."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distill.methods import create
+from distill.methods.base import Method
+from distill.models.taps import Tapped, default_taps
+from distill.training import checkpoint
+from distill.training.fit import EpochRow, Training, fit
+from distill.training.interrupt import Interrupted, Stop
+from distill.training.precision import Precision
+from distill.training.teacher_outputs import Live
+from distill.types import Batch, Output
+
+
+class Hint(Method):
+    """A regressor from the student's last feature map to the teacher's, next to the labels."""
+
+    taps = frozenset({"features"})
+
+    def build(self, student: Tapped, teacher: Tapped, example: Batch) -> None:
+        widths = [network(example.inputs).features[-1].shape[1] for network in (student, teacher)]
+        self.regressor = nn.Linear(*widths)
+
+    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        hint = nn.functional.mse_loss(self.regressor(student.features[-1]), teacher.features[-1])
+        return {"hint": hint, "hard": self.hard_loss(student.logits, batch.labels)}
+
+
+def tapped(network: nn.Module) -> Tapped:
+    return Tapped(network, default_taps(network).features)
+
+
+@pytest.fixture
+def taught(training):
+    """A training with everything that has a state of its own."""
+
+    def make(**changes: Any) -> Training:
+        teacher = tapped(training().network)
+        common = {"dropout": 0.4, "shift": 1, "ema": 0.7, "optimizer": "nesterov", "schedule": "onecycle", "lr": 0.02}
+        plan = training(**{**common, **changes})
+        method = Hint(create("none").options)
+        student = tapped(plan.network)
+        torch.manual_seed(8)
+        method.build(student, teacher, next(plan.batches.in_order(2)))
+        return replace(plan, method=method, student=student, teacher=Live(teacher, plan.precision))
+
+    return make
+
+
+def without_clock(history: list[EpochRow]) -> list[EpochRow]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    state, other = first.state_dict(), second.state_dict()
+    return state.keys() == other.keys() and all(torch.equal(state[name], other[name]) for name in state)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [{"stop_at_step": 1}, {"stop_at_step": 8}, {"stop_at_epoch": 1}, {"stop_at_step": 14}, {"stop_at_epoch": 3}],
+    ids=lambda moment: "-".join(map(str, *moment.items())),
+)
+@pytest.mark.parametrize("optimizer", ["nesterov", "adamw"])
+def test_stopping_and_continuing_changes_no_bit(moment, optimizer, taught, watcher, tmp_path):
+    whole_plan = taught(optimizer=optimizer)
+    whole = fit(whole_plan, tmp_path / "whole.pt", watcher(), Stop())
+
+    stopped = watcher(**moment)
+    with pytest.raises(Interrupted) as caught:
+        fit(taught(optimizer=optimizer), tmp_path / "part.pt", stopped, stopped.stop)
+    assert caught.value.number == 15
+    torch.rand(11)
+    seen = watcher()
+    plan = taught(optimizer=optimizer)
+    rest = fit(plan, tmp_path / "part.pt", seen, Stop())
+
+    assert stopped.steps + seen.steps == 15
+    assert same(rest.network, whole.network)
+    assert same(plan.network, whole_plan.network)
+    assert same(plan.method, whole_plan.method)
+    assert without_clock(rest.history) == without_clock(whole.history)
+
+
+def test_stopping_twice_changes_no_bit_either(taught, watcher, tmp_path):
+    whole = fit(taught(), tmp_path / "whole.pt", watcher(), Stop())
+    for step in (3, 4):
+        stopped = watcher(stop_at_step=step)
+        with pytest.raises(Interrupted):
+            fit(taught(), tmp_path / "part.pt", stopped, stopped.stop)
+    rest = fit(taught(), tmp_path / "part.pt", watcher(), Stop())
+    assert same(rest.network, whole.network)
+    assert without_clock(rest.history) == without_clock(whole.history)
+
+
+def test_adapters_train_with_the_student_and_stand_in_the_checkpoint(taught, watcher, tmp_path):
+    plan = taught()
+    before = plan.method.regressor.weight.detach().clone()
+    stopped = watcher(stop_at_step=7)
+    with pytest.raises(Interrupted):
+        fit(plan, tmp_path / "c.pt", stopped, stopped.stop)
+    state = checkpoint.load(tmp_path / "c.pt")
+    assert state is not None
+    assert not torch.equal(plan.method.regressor.weight, before)
+    assert torch.equal(state["method"]["regressor.weight"], plan.method.regressor.weight)
+    parameters = [*plan.network.parameters(), *plan.method.parameters()]
+    assert len(state["optimizer"]["param_groups"][0]["params"]) == len(parameters) == 6
+
+
+def test_a_corrupt_checkpoint_is_said_and_training_starts_over(training, watcher, tmp_path):
+    path = tmp_path / "c.pt"
+    expected = fit(training(), path, watcher(), Stop())
+    path.write_bytes(b"half a file")
+    seen = watcher()
+    with pytest.warns(UserWarning, match=r"c\.pt cannot be read .*; training starts over"):
+        again = fit(training(), path, seen, Stop())
+    assert seen.steps == 15
+    assert same(again.network, expected.network)
+
+
+def test_a_checkpoint_of_another_format_is_left_alone(tmp_path):
+    path = tmp_path / "c.pt"
+    torch.save({"format": 0, "epoch": 3}, path)
+    assert checkpoint.load(path) is None
+    torch.save([1, 2], path)
+    assert checkpoint.load(path) is None
+    assert checkpoint.load(tmp_path / "absent.pt") is None
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    state = {"weights": {"a": torch.arange(3.0)}, "epoch": 2, "none": None}
+    checkpoint.save(tmp_path / "deep" / "c.pt", state)
+    loaded = checkpoint.load(tmp_path / "deep" / "c.pt")
+    assert loaded is not None
+    assert torch.equal(loaded["weights"]["a"], state["weights"]["a"])
+    assert (loaded["epoch"], loaded["none"]) == (2, None)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["c.pt"]
+
+
+def test_random_numbers_go_on_where_they_were():
+    device = Precision("fp32", torch.device("cpu")).device
+    state = checkpoint.random_state(device)
+    expected = torch.rand(4)
+    torch.rand(4)
+    checkpoint.restore_random_state(state, device)
+    assert torch.equal(torch.rand(4), expected)
