@@ -14,8 +14,11 @@ from distill.config.explain import explain
 from distill.config.options import Options, read
 from distill.config.registry import Registry
 from distill.config.schema import Config, Hparams, RunOptions, StoreOptions
+from distill.config.words import did_you_mean
 from distill.errors import ConfigError
 
+# The hparams of one role each, and what the data set takes from there.
+_HPARAMS_OF_NO_ROLE = ("teacher", "student", "limit_test")
 _REFERENCE = re.compile(r"^\$\{(\.*)([\w.@]+)\}$")
 _NETWORKS = ("teacher", "student")
 _GROUPS = (*_NETWORKS, "dataset", "method", "hparams", "store")
@@ -73,6 +76,7 @@ class _Checker:
             "store": self._group(StoreOptions, "store"),
             "run": self._read(RunOptions, self._run_values(), ()),
         }
+        self._problems += self._unknown_hparams()
         if parts["student"] is not None and not parts["student"].train:
             self._problems.append("student.train=false is not allowed: the student is what is trained.")
         teacher = parts["teacher"]
@@ -118,6 +122,13 @@ class _Checker:
         """The top-level keys of the run itself; those a method refers to are checked with the method."""
         known = [*_GROUPS, *_references(self._raw)]
         return {key: value for key, value in self._values.items() if key not in known}
+
+    def _unknown_hparams(self) -> list[str]:
+        """Keys beside those of the roles, which a `+` on the command line adds, and which nobody would read."""
+        given = self._values.get("hparams")
+        known = {*Hparams.__dataclass_fields__, *_HPARAMS_OF_NO_ROLE} - {"name"}
+        unknown = [key for key in given if key not in known] if isinstance(given, Mapping) else []
+        return [f"There is no key hparams.{key}{did_you_mean(key, known)}." for key in unknown]
 
     def _spelled(self, path: tuple[str | int, ...]) -> str:
         """Follows `${...}` back to the key that the user would set."""

@@ -37,7 +37,8 @@ def explain(error: Exception, words: Sequence[str]) -> str:
         return f"There is no group {match[1]}{hint}: it must be one of {', '.join(tree.groups())}."
     if type(error).__name__ == "OverrideParseException":
         return _no_override(message, words)
-    return " ".join(line.strip() for line in message.splitlines() if line.strip()) or type(error).__name__
+    sentence = " ".join(line.strip() for line in message.splitlines() if line.strip()) or type(error).__name__
+    return f"{sentence.rstrip('.')}."
 
 
 def _no_option(group: str, option: str, options: Sequence[str], words: Sequence[str]) -> str:
@@ -49,13 +50,13 @@ def _no_option(group: str, option: str, options: Sequence[str], words: Sequence[
 
 
 def _no_key(key: str, words: Sequence[str]) -> str:
-    owners = tree.owners(key)
-    if owners:
-        asked = next((word.partition("=")[2] for word in words if word.startswith("method=")), "hinton")
-        unused = [name for name in asked.split(",") if name not in owners]
-        return (
-            f"There is no key {key} with method={','.join(unused) or asked}: it belongs to method={'|'.join(owners)}."
-        )
+    for group in ("method", "dataset"):
+        owners = tree.owners(key, group)
+        asked = next((word.partition("=")[2].split(",") for word in words if word.startswith(f"{group}=")), [])
+        without = ",".join(name for name in asked if name not in owners)
+        if owners:
+            here = f" with {group}={without}" if without else " here"
+            return f"There is no key {key}{here}: it belongs to {group}={'|'.join(owners)}."
     mounted = [f"{key}@{mount}=" for mount in tree.mounts(key) if mount != key]
     if mounted:
         return f"There is no key {key}: give it for each network, with {' or '.join(mounted)}."

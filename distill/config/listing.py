@@ -30,7 +30,9 @@ def show(kind: str) -> None:
     table = Table(box=SIMPLE, pad_edge=False)
     table.add_column(f"{group}=", style="bold", no_wrap=True)
     table.add_column("what it is", ratio=3)
-    table.add_column("options", ratio=2, style="dim")
+    several = tree.mounts(group)
+    before = f"\nafter {' or '.join(f'{mount}.' for mount in several)}" if len(several) > 1 else ""
+    table.add_column(f"options{before}", ratio=2, style="dim")
     for choice in tree.choices(group):
         table.add_row(
             choice.name, choice.summary, "  ".join(f"{key}={_shown(value)}" for key, value in choice.keys.items())

@@ -25,7 +25,8 @@ class Choice:
     Attributes:
         name: What the user writes, such as `resnet20` or `cifar100/resnet56_resnet20`.
         summary: The first line of its opening comment.
-        keys: Its keys with their defaults, spelled as on the command line.
+        keys: Its keys with their defaults, spelled as on the command line; those of a network without the
+            `teacher.` or `student.` that goes before them.
     """
 
     name: str
@@ -57,9 +58,9 @@ def choices(group: str) -> list[Choice]:
     return [_choice(path, root) for path in sorted(root.rglob("*.yaml"))]
 
 
-def owners(key: str) -> list[str]:
-    """The methods whose files own the top-level key, such as `T`."""
-    return [choice.name for choice in choices("method") if key in choice.keys]
+def owners(key: str, group: str = "method") -> list[str]:
+    """The options of a group whose files own the key: the methods with `T`, the data sets with `dataset.root`."""
+    return [choice.name for choice in choices(group) if key in choice.keys]
 
 
 def known_keys() -> list[str]:
@@ -70,8 +71,7 @@ def known_keys() -> list[str]:
     for group in groups():
         for path in (folder() / group).rglob("*.yaml"):
             text = path.read_text(encoding="utf-8")
-            prefixes = [""] if _GLOBAL in text else [f"{mount}." for mount in mounts(group)]
-            keys |= {prefix + key for prefix in prefixes for key in _keys(yaml.safe_load(text) or {})}
+            keys |= {prefix + key for prefix in _prefixes(text, group) for key in _keys(yaml.safe_load(text) or {})}
     return sorted(keys)
 
 
@@ -90,8 +90,15 @@ def hidden(added: Path) -> list[str]:
     return sorted(name for name in theirs if (folder() / name).is_file())
 
 
+def _prefixes(text: str, group: str) -> list[str]:
+    """What the command line puts before the keys of a file: a key of the whole config has nothing before it."""
+    return [""] if _GLOBAL in text else [f"{mount}." for mount in mounts(group)]
+
+
 def _choice(path: Path, root: Path) -> Choice:
     text = path.read_text(encoding="utf-8")
+    prefixes = _prefixes(text, root.name)
+    prefix = prefixes[0] if len(prefixes) == 1 else ""
     comments = [
         line.lstrip("# ").rstrip()
         for line in text.splitlines()
@@ -100,7 +107,7 @@ def _choice(path: Path, root: Path) -> Choice:
     return Choice(
         name=path.relative_to(root).with_suffix("").as_posix(),
         summary=comments[0] if comments else "",
-        keys={key: value for key, value in _keys(yaml.safe_load(text) or {}).items() if not _refers(value)},
+        keys={prefix + key: value for key, value in _keys(yaml.safe_load(text) or {}).items() if not _refers(value)},
     )
 
 

@@ -88,6 +88,7 @@ def main(words: list[str]) -> None:
     finally:
         if _sweep is not None:
             _finish_sweep(_sweep)
+        _discard()
     if _failure is not None:
         raise _failure
 
@@ -98,6 +99,9 @@ def _check_flags(words: list[str]) -> None:
     def refuse(message: str) -> NoReturn:
         raise DistillError(f"`distill train`: {message}; see `distill train --help`.")
 
+    nameless = next((word for word in words if word.startswith("=")), None)
+    if nameless is not None:
+        refuse(f"{nameless} has no key before the =")
     parser = get_args_parser()
     parser.error = refuse
     added = parser.parse_args(words).config_dir
@@ -137,7 +141,6 @@ def job(composed: DictConfig) -> None:
     except Exception as error:
         if single:
             _failure = error
-            _discard()
             return
         runs.record_failure(request, error)
         console.print(Text.assemble(("failed", "red"), f"  {error}"), soft_wrap=True)
@@ -188,7 +191,6 @@ def _finish_sweep(folder: Path) -> None:
     if not records:
         with suppress(OSError):
             (folder / "multirun.yaml").unlink()
-        _discard()
         return
     failed = sum(record["status"] == "failed" for record in records)
     if failed:

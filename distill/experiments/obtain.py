@@ -149,7 +149,7 @@ class Workshop:
         if not self._config.store.reuse:
             return None
         artifact = self._store.find(node.role, identity, self._display.warn)
-        if artifact is None or artifact.record.measures["measured_on"] == describe(self._device):
+        if artifact is None or artifact.record.measures["device"] == describe(self._device):
             return artifact
         # Another device gives another latency: measure again, train nothing.
         network = self._network(node)
@@ -300,7 +300,7 @@ class Workshop:
             "nll": scores.nll,
             "ece": scores.ece,
             "precision": chosen.name,
-            "measured_on": describe(self._device),
+            "device": describe(self._device),
         }
         return measures, scores.predictions
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from distill.errors import DistillError
-from distill.experiments.store import Store
+from distill.experiments.store import Artifact, Store
+from distill.results import layout
 
 
 def show(root: Path) -> None:
@@ -27,30 +27,28 @@ def show(root: Path) -> None:
     if not artifacts and not leftovers:
         console.print(f"The store {root} is empty.", soft_wrap=True, highlight=False)
         return
-    table = Table(box=SIMPLE, pad_edge=False)
-    for heading in ("role", "signature", "model", "data set", "method"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("accuracy %", "trained in s", "size KB"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("when", no_wrap=True)
-    for artifact in artifacts:
-        record = artifact.record
-        table.add_row(
-            record.role,
-            record.signature,
-            record.model,
-            record.dataset,
-            record.method,
-            f"{100 * record.measures['accuracy']:.2f}",
-            f"{record.seconds:.1f}",
-            f"{artifact.size / 1000:,.0f}",
-            f"{datetime.fromtimestamp(record.created):%Y-%m-%d %H:%M}",
-        )
-    console.print(table)
+    if artifacts:
+        layout.show(_fields(artifacts), console)
     total = sum(artifact.size for artifact in artifacts)
     console.print(f"{len(artifacts)} networks, {total / 1e6:,.1f} MB in {root}", soft_wrap=True, highlight=False)
     for folder in leftovers:
         console.print(f"unfinished or damaged: {folder.name}", style="yellow", soft_wrap=True, highlight=False)
+
+
+def _fields(artifacts: Sequence[Artifact]) -> list[layout.Field]:
+    def field(heading: str, weight: float, show: Callable[[Artifact], str], text: bool = True) -> layout.Field:
+        return layout.Field(heading, [Text(show(artifact)) for artifact in artifacts], weight, text)
+
+    return [
+        field("network", 100, lambda artifact: artifact.folder.name),
+        field("model", 100, lambda artifact: artifact.record.model),
+        field("data set", 60, lambda artifact: artifact.record.dataset),
+        field("method", 70, lambda artifact: artifact.record.method),
+        field("accuracy\n%", 100, lambda artifact: f"{100 * artifact.record.measures['accuracy']:.2f}", text=False),
+        field("trained in", 40, lambda artifact: f"{artifact.record.seconds:.1f} s", text=False),
+        field("size\nKB", 50, lambda artifact: f"{artifact.size / 1000:,.0f}", text=False),
+        field("when", 80, lambda artifact: f"{datetime.fromtimestamp(artifact.record.created):%Y-%m-%d %H:%M}"),
+    ]
 
 
 def remove(root: Path, names: Sequence[str], everything: bool) -> None:

@@ -84,6 +84,8 @@ COLUMNS: dict[str, Column] = {
         Column("recovered", "(student - baseline) / (teacher - baseline) in accuracy", "number", "%", 0, 100.0),
         Column("epochs", "epochs trained", "integer"),
         Column("seconds", "time it was trained for", "number", "s", 1, title="trained in"),
+        Column("precision", "number format of the forward pass: fp32, bf16 or fp16"),
+        Column("device", "what it was measured on"),
         Column("reused", "taken from the store instead of trained anew", "flag"),
         Column("signature", "hash of everything that determines the weights"),
         Column("error", "why it did not finish"),

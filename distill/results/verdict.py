@@ -28,6 +28,7 @@ def verdict(rows: Rows, runs: Sequence[Mapping[str, Any]] = ()) -> str:
         One sentence.
     """
     df = frame(rows)
+    runs = [run for run in runs if run.get("status", "finished") == "finished"]
     finished = [group for group in groups(df) if group.role == "student"]
     unfinished = int((~is_finished(students(df))).sum())
     if not finished:

@@ -103,6 +103,8 @@ def test_one_sentence_says_what_was_given_and_what_is_allowed(word, allowed, pro
         ),
         (["+bogus=1"], "There is no key bogus."),
         (["+sed=1"], "There is no key sed (did you mean 'seed'?)."),
+        (["+hparams.lrr=1"], "There is no key hparams.lrr (did you mean 'lr'?)."),
+        (["hparams.limit_test=0"], "hparams.limit_test=0 is not allowed: it must be greater than or equal to 1."),
         (["+student.widhts=[3]"], "There is no key student.widhts (did you mean 'widths'?)."),
         (["T=${sede}"], "${sede} refers to nothing: there is no key sede (did you mean 'seed'?)."),
         (["T=???"], "T has no value: give T=..."),

@@ -65,7 +65,7 @@ def test_top_level_keys_are_those_of_a_run_with_the_defaults_of_the_code():
     [
         ("teacher", ModelOptions, {"seed": "${seed}"}),
         ("student", ModelOptions, {"seed": "${seed}"}),
-        ("dataset", DatasetOptions, {}),
+        ("dataset", DatasetOptions, {"limit_test": "${hparams.limit_test}"}),
         ("store", StoreOptions, {"dir": "${output}/store"}),
     ],
 )
@@ -78,6 +78,7 @@ def test_keys_common_to_all_options_of_a_group_have_the_defaults_of_the_code(key
 def test_hparams_list_every_key_with_the_default_of_the_code():
     values = contents("hparams/default.yaml")
     roles = {role: values.pop(role) for role in ("teacher", "student")}
+    assert values.pop("limit_test") == defaults(DatasetOptions)["limit_test"]
     assert set(values) == own_keys(Hparams)
     assert values == {**default_values(Hparams, values), "precision": "${precision}"}
     assert roles == {role: {key: f"${{..{key}}}" for key in values} for role in roles}
@@ -85,9 +86,7 @@ def test_hparams_list_every_key_with_the_default_of_the_code():
 
 @pytest.mark.parametrize("name", [name for group, name in CHOICES if group == "hparams"])
 def test_presets_of_hparams_use_known_keys(name):
-    values = contents(f"hparams/{name}.yaml")
-    listed = values.get("hparams", values)
-    assert set(listed) <= own_keys(Hparams) | {"defaults", "teacher", "student"}
+    assert set(contents(f"hparams/{name}.yaml")) <= own_keys(Hparams) | {"defaults", "teacher", "student", "limit_test"}
 
 
 def test_every_method_has_a_file_of_its_name():

@@ -52,5 +52,5 @@ def test_the_owner_of_a_short_key_is_named(composed):
 
 
 def test_what_is_not_known_is_passed_on_in_one_line():
-    assert explain(ValueError("one\n  two\n"), []) == "one two"
-    assert explain(ValueError(), []) == "ValueError"
+    assert explain(ValueError("one\n  two\n"), []) == "one two."
+    assert explain(ValueError(), []) == "ValueError."

@@ -29,9 +29,11 @@ def test_a_short_key_belongs_to_the_methods_that_use_it():
 
 @pytest.mark.parametrize(
     "key",
-    ["seed", "T", "alpha", "store.reuse", "hparams.lr", "dataset.val_fraction", "student.widths", "teacher.depth"]
-    + ["store.dir", "teacher.seed", "hparams.teacher.lr", "method.T", "method.weight"]
-    + ["dataset.root", "method.soft_weight", "model@teacher", "model@student", "method", "dataset", "hparams"],
+    [
+        *("seed", "T", "alpha", "store.reuse", "store.dir", "hparams.lr", "hparams.teacher.lr", "dataset.val_fraction"),
+        *("dataset.root", "student.widths", "teacher.depth", "teacher.seed", "method.T", "method.soft_weight"),
+        *("method.weight", "model@teacher", "model@student", "method", "dataset", "hparams"),
+    ],
 )
 def test_known_keys_hold_what_the_command_line_takes(key):
     assert key in tree.known_keys()

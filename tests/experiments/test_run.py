@@ -1,5 +1,6 @@
 """One whole run, in a process of its own, and what it leaves."""
 
+import csv
 import json
 import os
 import subprocess
@@ -10,8 +11,7 @@ import pytest
 import torch
 import yaml
 
-from distill.config.dataset_options import DatasetOptions
-from distill.data import load
+from distill.data import datasets, load
 from distill.data.batches import Batches
 from distill.experiments import obtain
 from distill.models import models, weights
@@ -43,8 +43,6 @@ def left(ended) -> Path:
 
 @pytest.fixture(scope="module")
 def rows(left):
-    import csv
-
     with (left / "results.csv").open(encoding="utf-8", newline="") as file:
         return {row["role"]: row for row in csv.DictReader(file)}
 
@@ -56,14 +54,13 @@ def test_run_json_tells_what_made_the_run(left):
     assert facts["command"] == "distill " + " ".join(WORDS)
     assert facts["overrides"] == dict(word.split("=") for word in WORDS[1:])
     assert facts["git"] == {"commit": commit.stdout.strip(), "dirty": True}
-    assert facts["versions"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(facts["versions"]["torch"])
     assert facts["versions"]["python"] == sys.version.split()[0]
     assert {"distill", "torchvision", "hydra-core", "omegaconf", "numpy"} <= facts["versions"].keys()
     assert (facts["device"]["type"], facts["device"]["threads"]) in {("cpu", 1), ("cuda", 1), ("mps", 1)}
     assert (facts["seed"], facts["status"], facts["error"]) == (0, "finished", None)
     assert facts["teacher_outputs"] == "cached"
-    assert (facts["dataset"]["name"], facts["dataset"]["train"], facts["dataset"]["test"]) == ("digits", 1257, 540)
-    assert facts["dataset"]["transfer"] == 300
+    assert (facts["dataset"]["name"], facts["dataset"]["train"], facts["dataset"]["transfer"]) == ("digits", 1257, 300)
     assert facts["started"] <= facts["finished"]
 
 
@@ -118,7 +115,8 @@ def test_only_the_student_has_a_temperature(rows):
 
 def test_the_checkpoints_are_the_networks_of_the_table(left, rows):
     """Loaded into fresh networks, they make the predictions from which accuracy and agreement came."""
-    data = load(DatasetOptions(name="digits"))
+    config = yaml.safe_load((left / "config.resolved.yaml").read_text(encoding="utf-8"))
+    data = load(datasets.find("digits").options(**config["dataset"]))
     (batch,) = Batches(data.test, 1000, data.normalization, data.augment, 0).in_order()
     predictions = {}
     for role in rows:
@@ -128,10 +126,10 @@ def test_the_checkpoints_are_the_networks_of_the_table(left, rows):
         with torch.no_grad():
             predictions[role] = network.eval()(batch.inputs).argmax(dim=1)
         right = (predictions[role] == batch.labels).float().mean().item()
-        assert float(rows[role]["accuracy"]) == pytest.approx(right, abs=2 / 540)
+        assert float(rows[role]["accuracy"]) == pytest.approx(right, abs=1.5 / len(data.test))
     for role in ("baseline", "student"):
         same = (predictions[role] == predictions["teacher"]).float().mean().item()
-        assert float(rows[role]["agreement"]) == pytest.approx(same, abs=2 / 540)
+        assert float(rows[role]["agreement"]) == pytest.approx(same, abs=1.5 / len(data.test))
 
 
 def _mlp(widths: list[int]) -> torch.nn.Module:
@@ -144,7 +142,7 @@ def test_the_terminal_ends_with_a_verdict_and_the_next_step(ended):
     said = done.stdout.split()
     assert {"teacher", "baseline", "student"} <= set(said)
     assert "one seed" in " ".join(said)
-    assert done.stdout.rstrip().endswith(f"Next: distill report {left}")
+    assert done.stdout.rstrip().endswith(f"Next: distill report {Path(*left.parts[-3:])}")
     assert "epoch 1/2" in done.stderr
     assert "\r" not in done.stderr
     assert "\x1b" not in done.stderr

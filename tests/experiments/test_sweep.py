@@ -12,7 +12,9 @@ def test_a_sweep_trains_one_teacher_one_baseline_and_a_student_for_each_setting(
     assert sweep.code == 0
     jobs = sorted(path.parent for path in sweep.folder.glob("*/results.csv"))
     assert len(jobs) == 4
-    trained = Counter(row["role"] for job in jobs for row in read_table(job / "results.csv") if row["reused"] == "false")
+    trained = Counter(
+        row["role"] for job in jobs for row in read_table(job / "results.csv") if row["reused"] == "false"
+    )
     assert trained == {"teacher": 1, "baseline": 1, "student": 4}
 
     students = [row for row in sweep.rows if row["role"] == "student"]

@@ -10,12 +10,12 @@ import torch
 import yaml
 from torch import nn
 
+from distill.config.model_options import ModelOptions
 from distill.config.options import read
 from distill.config.registry import defaults
 from distill.errors import CheckpointError, ConfigError
 from distill.models import create, models
 from distill.models.count import flops, parameters, size_bytes
-from distill.config.model_options import ModelOptions
 
 PRESETS = Path(__file__).parents[2] / "conf" / "model"
 
@@ -87,9 +87,7 @@ def resnet_parameters(depth: int, widths: list[int], channels: int, classes: int
         ("resnet32x4", 32, True, 7_433_860),
     ],
 )
-def test_resnets_are_those_of_the_cifar_100_benchmark(
-    name: str, depth: int, wide: bool, published: int | None
-):
+def test_resnets_are_those_of_the_cifar_100_benchmark(name: str, depth: int, wide: bool, published: int | None):
     chosen = preset(name)
     count = parameters(create(chosen, (3, 32, 32), 100))
     assert count == resnet_parameters(depth, [32, 64, 128, 256] if wide else [16, 16, 32, 64], 3, 100)
@@ -201,9 +199,7 @@ def test_small_images_keep_the_resolution_of_a_resnet_stem():
 
 def test_a_patch_stem_cannot_be_made_small():
     with pytest.raises(ConfigError, match=r"small_images=true is not allowed for alexnet: .* stride 4"):
-        create(
-            options({"name": "torchvision", "architecture": "alexnet", "small_images": True}), (3, 32, 32), 2
-        )
+        create(options({"name": "torchvision", "architecture": "alexnet", "small_images": True}), (3, 32, 32), 2)
 
 
 def test_pictures_too_small_for_a_torchvision_network_are_refused():

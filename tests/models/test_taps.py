@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from distill.config.model_options import ModelOptions
 from distill.errors import ConfigError
 from distill.models import create
 from distill.models.networks.cnn import CnnOptions
 from distill.models.networks.mlp import MlpOptions
 from distill.models.networks.resnet import ResnetOptions
-from distill.config.model_options import ModelOptions
 from distill.models.taps import Tapped, Taps, default_taps, resolve
 
 

@@ -47,9 +47,7 @@ def test_shared_and_transposed_memory_can_be_saved(tmp_path: Path):
     torch.testing.assert_close(load(tmp_path / "weights.safetensors"), {"a": shared, "b": shared.T})
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "weights.safetensors"
     save({"a": torch.zeros(2)}, path)
 
@@ -102,14 +100,10 @@ def by_pickle(content: Any, path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [by_torch, by_old_torch, by_pickle])
-def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(
-    tmp_path: Path, write: Callable[[Any, Path], None]
-):
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path: Path, write: Callable[[Any, Path], None]):
     path = tmp_path / "weights.pt"
     write({"state_dict": Touch(tmp_path / "ran")}, path)
-    with pytest.raises(
-        CheckpointError, match=r"teacher.checkpoint=.* holds Python code.*, not only tensors; refused"
-    ):
+    with pytest.raises(CheckpointError, match=r"teacher.checkpoint=.* holds Python code.*, not only tensors; refused"):
         load(path, "teacher.checkpoint")
     assert not (tmp_path / "ran").exists()
 
@@ -158,9 +152,7 @@ def test_a_misfit_is_counted_and_leaves_the_network_as_it_was(tmp_path: Path):
     with pytest.raises(CheckpointError) as caught:
         load_into(target, tmp_path / "weights.safetensors", "teacher.checkpoint")
     sentence = str(caught.value)
-    assert sentence.startswith(
-        f"teacher.checkpoint={tmp_path / 'weights.safetensors'} does not fit the network"
-    )
+    assert sentence.startswith(f"teacher.checkpoint={tmp_path / 'weights.safetensors'} does not fit the network")
     assert "5 missing (first: 1.weight)" in sentence
     assert "2 unexpected (first: 3." in sentence
     assert "1 misshapen (first: 0.weight is 5x7, needed 5x6)" in sentence

@@ -30,7 +30,8 @@ def _block(readme: str, after: str, language: str) -> str:
 def test_method_example_trains_when_copied(
     readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    exec(compile(_block(readme, "distill/methods/confidence.py", "python"), "confidence.py", "exec"), {})
+    example = _block(readme, "distill/methods/confidence.py", "python")
+    exec(compile(example, "confidence.py", "exec", dont_inherit=True), {"__name__": "confidence"})
     try:
         (tmp_path / "conf/method").mkdir(parents=True)
         (tmp_path / "conf/method/confidence.yaml").write_text(_block(readme, "confidence.yaml", "yaml"))

@@ -13,7 +13,7 @@ from .conftest import network, three
 def test_columns_are_those_of_the_design_in_order():
     measured = "params compression size_mb flops latency_ms latency_batch_ms batch accuracy top5 nll ece agreement"
     identity = "run role model dataset method T alpha seed status"
-    derived = "gain recovered epochs seconds reused signature error"
+    derived = "gain recovered epochs seconds precision device reused signature error"
     assert list(COLUMNS) == f"{identity} {measured} {derived}".split()
 
 

@@ -120,7 +120,7 @@ class BecomesNan(Method):
 
 def test_a_loss_that_is_not_finite_stops_at_its_step(training, watcher, tmp_path):
     plan = training(method=BecomesNan(create("none").options))
-    with pytest.raises(TrainingError, match="loss of the student is nan at epoch 2, step 3 of 5: .*hparams.lr"):
+    with pytest.raises(TrainingError, match=r"loss of the student is nan at epoch 2, step 3 of 5: .*hparams\.lr"):
         fit(plan, tmp_path / "c.pt", watcher(), Stop())
 
 

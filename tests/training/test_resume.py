@@ -24,8 +24,8 @@ class Hint(Method):
     taps = frozenset({"features"})
 
     def build(self, student: Tapped, teacher: Tapped, example: Batch) -> None:
-        widths = [network(example.inputs).features[-1].shape[1] for network in (student, teacher)]
-        self.regressor = nn.Linear(*widths)
+        width, taught = (network(example.inputs).features[-1].shape[1] for network in (student, teacher))
+        self.regressor = nn.Linear(width, taught)
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         hint = nn.functional.mse_loss(self.regressor(student.features[-1]), teacher.features[-1])

@@ -1,5 +1,7 @@
 """Learning rates are those of torch's own schedulers."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR, StepLR
@@ -57,7 +59,7 @@ def test_cosine_falls_with_each_step(min_lr):
 def test_one_cycle_is_torchs_to_within_a_step():
     rates = ours(schedule="onecycle")
     expected = theirs(OneCycleLR(optimizer(), LR, total_steps=STEPS * EPOCHS + 1, cycle_momentum=False), STEPS * EPOCHS)
-    largest_step = max(abs(after - before) for before, after in zip(expected, expected[1:], strict=False))
+    largest_step = max(abs(after - before) for before, after in pairwise(expected))
     assert max(abs(a - b) for a, b in zip(rates, expected, strict=True)) <= largest_step
     assert rates[0] == pytest.approx(LR / 25)
     assert rates[90] == max(rates) == pytest.approx(LR)

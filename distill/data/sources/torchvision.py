@@ -126,6 +126,7 @@ def _make_present(pictures: _PictureSet, root: Path, download: bool) -> None:
     unpack = bool(archives) and all(_intact(folder / name, md5) for name, md5 in archives)
     if not unpack and not download:
         raise DataError(f"{pictures.name} is not in {folder}, and dataset.download=false; {advice}.")
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{pictures.name}.lock"), _all_or_nothing(files):
@@ -138,7 +139,17 @@ def _make_present(pictures: _PictureSet, root: Path, download: bool) -> None:
                 for train in (True, False):
                     pictures.open(root, train=train, download=True)
     except (RuntimeError, OSError, EOFError) as error:
+        _remove_empty(made, root / f".{pictures.name}.lock")
         raise DataError(f"{pictures.name} could not be downloaded ({_reason(error)}); {advice}.") from error
+
+
+def _remove_empty(made: list[Path], lock: Path) -> None:
+    """Leaves the user's folders as they were before a download that brought nothing."""
+    if lock.parent in made:
+        lock.unlink(missing_ok=True)
+    for place in made:
+        with contextlib.suppress(OSError):
+            place.rmdir()
 
 
 def _intact(file: Path, md5: str) -> bool:
