@@ -65,7 +65,7 @@ def load(options: DatasetOptions) -> Dataset:
         DataError: The data are missing, unreadable or not what they should be.
     """
     source: Source = datasets.find(options.name).factory(options)
-    source.check(options.name)
+    source.check(f"dataset={options.name}")
     allowed = _allowed_classes(options, len(source.classes))
     train, val = _hold_out(options, Split(source.train_inputs, source.train_labels))
     if options.limit_train is not None:

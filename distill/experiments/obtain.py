@@ -130,7 +130,7 @@ class Workshop:
             self._config.dataset,
             self._data,
             self._requested_precision(node),
-            [parent.artifact.record.signature for parent in parents],
+            [(parent.node, parent.artifact.record.signature) for parent in parents],
         )
         identity = signature(made_of)
 

@@ -42,7 +42,7 @@ def versions() -> dict[str, str]:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return {**found, "torch": str(torch.__version__)}  # with its build, such as +cu130
 
 
 def git() -> dict[str, Any] | None:

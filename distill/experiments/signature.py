@@ -17,11 +17,12 @@ from distill.models.weights import file_digest
 # Raise it when the loop, a loss or a network changes so that the same settings give other weights.
 RECIPE = 1
 
+_TAPS = ("features", "embedding")
 _TRANSFER_ONLY = ("classes", "omit_classes", "limit_transfer")
 
 
 def ingredients(
-    node: Node, options: DatasetOptions, data: Dataset, precision: str, parents: Sequence[str]
+    node: Node, options: DatasetOptions, data: Dataset, precision: str, parents: Sequence[tuple[Node, str]]
 ) -> dict[str, Any]:
     """What determines the weights of a network.
 
@@ -30,7 +31,7 @@ def ingredients(
         options: What is done to the data.
         data: The data that was loaded.
         precision: Of the forward pass, as far as it is known before the network is built.
-        parents: Signatures of the networks that teach it.
+        parents: The networks that teach it, with their signatures.
     """
     if not node.model.train:
         assert node.model.checkpoint is not None
@@ -41,7 +42,9 @@ def ingredients(
         "method": asdict(node.method),
         "hparams": {**asdict(node.hparams), "precision": precision},
         "data": _data(node, options, data),
-        "parents": list(parents),
+        "parents": [identity for _, identity in parents],
+        # Where a method reads networks matters to what it teaches, and to no network that is not taught.
+        "taps": [_taps(network) for network in (node, *(parent for parent, _ in parents))] if parents else [],
     }
 
 
@@ -51,9 +54,13 @@ def signature(ingredients: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _taps(node: Node) -> dict[str, Any]:
+    return {name: getattr(node.model, name) for name in _TAPS}
+
+
 def _model(node: Node) -> dict[str, Any]:
     """The network by its options; initial weights count by content, wherever their file lies."""
-    model = asdict(node.model)
+    model = {key: value for key, value in asdict(node.model).items() if key not in _TAPS}
     if node.model.checkpoint is not None:
         model["checkpoint"] = file_digest(Path(node.model.checkpoint))
     return model

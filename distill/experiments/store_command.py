@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -73,8 +72,6 @@ def remove(root: Path, names: Sequence[str], everything: bool) -> None:
     for folder in dict.fromkeys(chosen):
         store.remove(folder)
         print(f"removed {folder.name}")
-    if everything:
-        shutil.rmtree(root / "locks", ignore_errors=True)
 
 
 def _named(name: str, kept: Sequence[Path], root: Path) -> list[Path]:

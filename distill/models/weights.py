@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickletools
 import re
 import uuid
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,7 +133,9 @@ def _require_file(path: Path, key: str) -> None:
 
 def _unpickle(path: Path, key: str) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle protocol that torch does not read: we say more below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # A damaged pickle can raise nearly anything.
         message = str(error)
         name = re.search(r"(?:GLOBAL |Unsupported class )([\w.]+)", message)
@@ -144,15 +149,20 @@ def _unpickle(path: Path, key: str) -> Any:
 
 
 def _names_code(path: Path) -> bool:
-    """Whether a bare pickle, of a protocol that torch does not read, names something to call."""
+    """Whether a pickle, bare or in torch's archive, that torch could not read names something to call."""
     named = False
-    try:
-        with path.open("rb") as file:
-            for opcode, _, _ in pickletools.genops(file):
-                named = named or opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST")
-    except Exception:
-        return False
+    with contextlib.suppress(Exception):  # What breaks off may still have named it before.
+        for opcode, _, _ in pickletools.genops(_pickled(path)):
+            named = named or opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST")
     return named
+
+
+def _pickled(path: Path) -> bytes:
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        return archive.read(name)
 
 
 def _unwrap(content: Any, path: Path, key: str) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ def test_version(distill, flag):
         ("models", ["mlp_400", "resnet20", "cnn_teacher", "tv_resnet50"]),
         ("datasets", ["digits", "mnist", "imagefolder", "synthetic"]),
         ("methods", ["none", "hinton", "soft_hard", "logits", "hard_teacher", "T=4.0", "alpha=0.9"]),
-        ("hparams", ["default", "smoke", "epochs=auto"]),
+        ("hparams", ["default", "smoke", "hparams.epochs=auto"]),
         ("experiments", []),
     ],
 )
@@ -99,7 +99,7 @@ def test_the_store_shows_and_forgets_networks(distill, tmp_path):
     assert distill("train", "hparams=smoke", "verbosity=quiet").code == 0
     shown = distill("store", "ls")
     assert (shown.code, shown.err, shown.left) == (0, "", ())
-    assert {"teacher", "baseline", "student", "digits", "hinton"} <= set(shown.out.split())
+    assert {"teacher", "baseline", "student", "digits", "hinton"} <= set(shown.out.replace("-", " ").split())
     assert "3 networks" in shown.out
     removed = distill("store", "rm", "teacher-")
     assert removed.out.startswith("removed teacher-")

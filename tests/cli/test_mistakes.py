@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from distill.models import models, weights
+from distill.models.networks.mlp import MlpOptions
 
 SMOKE = "hparams=smoke"
 
@@ -151,8 +152,7 @@ def test_a_store_that_cannot_be_written_leaves_only_the_record_of_the_run(distil
 
 
 def network(widths: list[int], classes: int) -> torch.nn.Module:
-    entry = models.find("mlp")
-    return entry.factory(entry.options(name="mlp", widths=widths), (1, 8, 8), classes)
+    return models.find("mlp").factory(MlpOptions(name="mlp", widths=widths), (1, 8, 8), classes)
 
 
 def test_a_teacher_for_another_number_of_classes(distill, tmp_path):

@@ -157,9 +157,9 @@ def test_a_cache_that_cannot_be_written_is_refused(pictures, tmp_path):
 
 
 def test_missing_folders_are_named(pictures, cache):
-    with pytest.raises(DataError, match=r"There is no folder .*absent"):
+    with pytest.raises(DataError, match=r"there is no folder .*absent"):
         loaded(cache, path=pictures / "absent")
-    with pytest.raises(DataError, match=r"There is no test set beside .*dataset\.test_fraction=0\.2"):
+    with pytest.raises(DataError, match=r"there is no test set beside .*dataset\.test_fraction=0\.2"):
         loaded(cache, path=pictures / "train")
     with pytest.raises(DataError, match="dark holds no folders"):
         loaded(cache, path=pictures / "train" / "dark", test_fraction=0.5)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from distill.data import datasets, load
 from distill.data.batches import Batches
 from distill.experiments import obtain
 from distill.models import models, weights
+from distill.models.networks.mlp import MlpOptions
 
 SMOKE = ("hparams=smoke", "verbosity=quiet")
 GIT = ("git", "-c", "user.name=tester", "-c", "user.email=tester@example.org")
@@ -116,7 +118,8 @@ def test_only_the_student_has_a_temperature(rows):
 def test_the_checkpoints_are_the_networks_of_the_table(left, rows):
     """Loaded into fresh networks, they make the predictions from which accuracy and agreement came."""
     config = yaml.safe_load((left / "config.resolved.yaml").read_text(encoding="utf-8"))
-    data = load(datasets.find("digits").options(**config["dataset"]))
+    options: Any = datasets.find("digits").options(**config["dataset"])
+    data = load(options)
     (batch,) = Batches(data.test, 1000, data.normalization, data.augment, 0).in_order()
     predictions = {}
     for role in rows:
@@ -133,8 +136,7 @@ def test_the_checkpoints_are_the_networks_of_the_table(left, rows):
 
 
 def _mlp(widths: list[int]) -> torch.nn.Module:
-    entry = models.find("mlp")
-    return entry.factory(entry.options(name="mlp", widths=widths), (1, 8, 8), 10)
+    return models.find("mlp").factory(MlpOptions(name="mlp", widths=widths), (1, 8, 8), 10)
 
 
 def test_the_terminal_ends_with_a_verdict_and_the_next_step(ended):

@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,9 @@ ALL = {TEACHER, BASELINE, STUDENT}
 def signatures(config: Config, data: Dataset | None = None, options: DatasetOptions | None = None) -> dict[str, str]:
     data = data or load(config.dataset)
     found: dict[str, str] = {}
-    for node in plan(config):
-        parents = [found[role] for role in node.parents]
+    nodes = {node.role: node for node in plan(config)}
+    for node in nodes.values():
+        parents = [(nodes[role], found[role]) for role in node.parents]
         found[node.role] = signature(
             ingredients(node, options or config.dataset, data, node.hparams.precision, parents)
         )
@@ -53,6 +55,8 @@ def usual(configure):
         ("teacher.seed=1", {TEACHER, STUDENT}),
         ("student.seed=1", {BASELINE, STUDENT}),
         ("model@teacher=mlp_800", {TEACHER, STUDENT}),
+        ("teacher.features=[hidden]", {STUDENT}),
+        ("student.embedding=classifier", {STUDENT}),
         ("teacher.dropout=0.5", {TEACHER, STUDENT}),
         ("model@student=mlp_64", {BASELINE, STUDENT}),
         ("dataset.val_fraction=0.1", ALL),
@@ -95,7 +99,7 @@ def test_the_size_of_an_augmentation_counts_once_it_is_on(configure):
 def test_where_the_data_lie_does_not_matter(configure):
     config = configure()
     data = load(config.dataset)
-    cls = datasets.find("mnist").options
+    cls: Any = datasets.find("mnist").options
     at = [cls(**{**defaults(cls), "name": "mnist", "root": root}) for root in ("here", "there")]
     assert signatures(config, data, at[0]) == signatures(config, data, at[1])
 

@@ -110,7 +110,7 @@ def test_a_put_that_fails_leaves_nothing(store):
 
     with pytest.raises(OSError, match="no space left"):
         store.put(record(), fail)
-    assert list(store.root.iterdir()) == []
+    assert [path.name for path in store.root.iterdir()] == ["locks"]  # another process may hold one of them
 
 
 def test_a_put_that_fails_keeps_what_was_there(store):
@@ -161,7 +161,7 @@ def test_removing_everything_takes_leftovers_along(store, capsys):
     store.put(record(), write)
     store.checkpoint("student", "f" * 16).parent.mkdir(parents=True)
     store_command.remove(store.root, [], everything=True)
-    assert list(store.root.iterdir()) == []
+    assert [path.name for path in store.root.iterdir()] == ["locks"]  # another process may hold one of them
 
 
 @pytest.mark.parametrize("names", [[], ["abc"], [""], [SIGNATURE, "abc"]])

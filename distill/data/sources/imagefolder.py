@@ -82,11 +82,13 @@ def load(options: ImageFolderOptions) -> Source:
     train, test = _listings(options)
     if train.classes != test.classes:
         raise DataError(
+            "dataset=imagefolder: "
             f"{train.folder} and {test.folder} must hold the same classes, but only one of them holds "
             f"{', '.join(sorted(set(train.classes) ^ set(test.classes)))}."
         )
     if len(train.classes) == 1:
         raise DataError(
+            "dataset=imagefolder: "
             f"{train.folder} holds one class ({train.classes[0]}); telling classes apart needs at least two folders."
         )
     arrays = [
@@ -121,7 +123,8 @@ def _listings(options: ImageFolderOptions) -> tuple[_Listing, _Listing]:
     everything = _listing(folder)
     if options.test_fraction is None:
         raise DataError(
-            f"There is no test set beside {folder}; give dataset.test=<folder>, or dataset.test_fraction=0.2 "
+            "dataset=imagefolder: "
+            f"there is no test set beside {folder}; give dataset.test=<folder>, or dataset.test_fraction=0.2 "
             "to set pictures apart."
         )
     count = round(options.test_fraction * len(everything.files))
@@ -131,16 +134,22 @@ def _listings(options: ImageFolderOptions) -> tuple[_Listing, _Listing]:
 
 def _listing(folder: Path) -> _Listing:
     if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}; give one that holds a folder of pictures for each class.")
+        raise DataError(
+            "dataset=imagefolder: "
+            f"there is no folder {folder}; give one that holds a folder of pictures for each class."
+        )
     classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not classes:
-        raise DataError(f"{folder} holds no folders; put the pictures of each class into a folder named after it.")
+        raise DataError(
+            "dataset=imagefolder: "
+            f"{folder} holds no folders; put the pictures of each class into a folder named after it."
+        )
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         found = sorted(file for file in (folder / name).rglob("*") if file.suffix.lower() in _SUFFIXES)
         if not found:
-            raise DataError(f"{folder / name} holds no pictures ({', '.join(sorted(_SUFFIXES))}).")
+            raise DataError(f"dataset=imagefolder: {folder / name} holds no pictures ({', '.join(sorted(_SUFFIXES))}).")
         files += found
         labels += [label] * len(found)
     return _Listing(folder, tuple(classes), files, torch.tensor(labels))

@@ -88,10 +88,10 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:
         if isinstance(error, pickle.UnpicklingError) or "allow_pickle" in str(error):
             raise DataError(
-                f"{path} holds Python objects that could run code, not only numbers, and was not loaded; "
+                f"dataset.path={path} holds Python objects that could run code, not only numbers, and was not loaded; "
                 "save arrays with numpy.savez, or a dict of tensors with torch.save."
             ) from error
-        raise DataError(f"{path} is truncated, damaged, or not a file of arrays; save it anew.") from error
+        raise DataError(f"dataset.path={path} is truncated, damaged, or not a file of arrays; save it anew.") from error
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
@@ -112,18 +112,20 @@ def _read_pt(path: Path) -> dict[str, Any]:
 def _named(arrays: dict[str, Any], name: str, path: Path) -> Tensor:
     if name not in arrays:
         raise DataError(
-            f"{path} holds no array called {name!r}, only {', '.join(map(str, arrays)) or 'nothing'}; rename "
+            f"dataset.path={path} holds no array "
+            f"called {name!r}, only {', '.join(map(str, arrays)) or 'nothing'}; rename "
             "it, or say which is which with dataset.x_train=, y_train=, x_test=, y_test=."
         )
     try:
         return torch.as_tensor(arrays[name])
     except TypeError as error:
-        raise DataError(f"{path}: {name!r} does not hold numbers.") from error
+        raise DataError(f"dataset.path={path}: {name!r} does not hold numbers.") from error
 
 
 def _inputs(name: str, values: Tensor) -> Tensor:
     if values.ndim < 2 or values.is_complex():
         raise DataError(
+            "dataset=tensors: "
             f"{name!r} has the shape {list(values.shape)} and the type {values.dtype}; inputs must be real "
             "numbers [examples, ...]."
         )
@@ -132,6 +134,7 @@ def _inputs(name: str, values: Tensor) -> Tensor:
     pictures = values[:, None] if values.ndim == 3 else values
     if pictures.shape[-1] in (1, 3) and pictures.shape[1] not in (1, 3):
         raise DataError(
+            "dataset=tensors: "
             f"{name!r} has the shape {list(values.shape)}, which looks like [examples, height, width, "
             "channels]; pictures must be [examples, channels, height, width]."
         )
@@ -142,6 +145,7 @@ def _labels(name: str, values: Tensor) -> Tensor:
     whole = not values.is_complex() and (not values.is_floating_point() or bool((values == values.round()).all()))
     if values.ndim != 1 or not whole:
         raise DataError(
+            "dataset=tensors: "
             f"{name!r} has the shape {list(values.shape)} and the type {values.dtype}; labels must be whole "
             "class numbers [examples], counted from 0."
         )
@@ -151,7 +155,7 @@ def _labels(name: str, values: Tensor) -> Tensor:
 def _set_apart(options: TensorsOptions, path: Path, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
     if options.test_fraction is None:
         raise DataError(
-            f"{path} holds no test set ({options.x_test!r}, {options.y_test!r}); add one, or give "
+            f"dataset.path={path} holds no test set ({options.x_test!r}, {options.y_test!r}); add one, or give "
             "dataset.test_fraction=0.2 to set examples apart."
         )
     if len(inputs) != len(labels) or (labels < 0).any():
