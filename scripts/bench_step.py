@@ -21,6 +21,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from distill.config.model_options import ModelOptions
 from distill.config.schema import Hparams
 from distill.experiments.provenance import machine
 from distill.models import count, models
@@ -94,6 +95,7 @@ def main() -> None:
             for taker in takers:
                 taker.take()
         medians = [f"{1e3 * statistics.median(taker.seconds[_WARM_UP:]):.2f}" for taker in takers]
+        assert isinstance(described, ModelOptions)
         table.add_row(described.label(), f"{size}x{'x'.join(map(str, shape))}", f"{work / 1e6:.1f}", *medians)
     console.print(table)
 

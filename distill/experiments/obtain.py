@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from distill.config.schema import Config
 from distill.data import Batches, Dataset, Split, check_batch_size, limit
@@ -21,14 +21,14 @@ from distill.methods import Method, create, methods
 from distill.models import count, models, weights
 from distill.models.taps import Tapped, resolve
 from distill.seeds import stream_seed
-from distill.training import evaluate, precision
+from distill.training import precision
 from distill.training.device import describe, threads_for
 from distill.training.fit import Trained, Training, fit
 from distill.training.interrupt import Stop
+from distill.training.measure import measure
 from distill.training.precision import Precision
 from distill.training.teacher_outputs import Cached, Live, TeacherOutputs, cacheable, nobody
 
-_LATENCY_BATCH = 64
 _NO_LABELS_NEEDED = 1000  # examples per forward pass where nothing is learnt
 
 
@@ -154,7 +154,7 @@ class Workshop:
         # Another device gives another latency: measure again, train nothing.
         network = self._network(node)
         weights.load_into(network, artifact.weights, f"{node.role} in the store")
-        measures, _ = self._measure(node, network)
+        measures, _ = measure(network, self._tests(), self._precision(node, network))
         kept = {**measures, "epochs": artifact.record.measures["epochs"]}
         return Artifact(artifact.folder, replace(artifact.record, measures=kept))
 
@@ -168,7 +168,7 @@ class Workshop:
             trained, method = self._train(node, network, parents, checkpoint)
         else:
             trained, method = Trained(network.eval(), [], 0.0), create(node.method.name)
-        measures, predictions = self._measure(node, trained.network)
+        measures, predictions = measure(trained.network, self._tests(), self._precision(node, trained.network))
         record = Record(
             role=node.role,
             signature=identity,
@@ -216,7 +216,7 @@ class Workshop:
             teacher=teacher,
             batches=batches,
             val=self._batches(self._val, _NO_LABELS_NEEDED, 0) if self._val is not None else None,
-            test=self._batches(self._test, _NO_LABELS_NEEDED, 0),
+            test=self._tests(),
             hparams=node.hparams,
             seed=seed,
             precision=self._precision(node, network),
@@ -266,6 +266,9 @@ class Workshop:
             return split
         return split.to(self._device)
 
+    def _tests(self) -> Batches:
+        return self._batches(self._test, _NO_LABELS_NEEDED, 0)
+
     def _batches(self, split: Split, size: int, seed: int) -> Batches:
         return Batches(split, size, self._data.normalization, self._data.augment, seed, self._device)
 
@@ -281,28 +284,6 @@ class Workshop:
     def _work(self, node: Node, network: nn.Module) -> int:
         """FLOPs of one forward pass of one training batch."""
         return count.flops(network, self._data.input_shape, self._device) * node.hparams.batch_size
-
-    def _measure(self, node: Node, network: nn.Module) -> tuple[dict[str, Any], Tensor]:
-        """What the results table says of a network alone, and its predictions on the test set."""
-        chosen = self._precision(node, network)
-        batches = self._batches(self._test, _NO_LABELS_NEEDED, 0)
-        scores = evaluate.score(*evaluate.logits(network, batches.in_order(), chosen))
-        inputs = next(batches.in_order(_LATENCY_BATCH)).inputs
-        measures = {
-            "params": count.parameters(network),
-            "size_mb": count.size_bytes(network) / 1e6,
-            "flops": count.flops(network, self._data.input_shape, self._device),
-            "latency_ms": evaluate.latency(network, inputs[:1], chosen),
-            "latency_batch_ms": evaluate.latency(network, inputs, chosen),
-            "batch": len(inputs),
-            "accuracy": scores.accuracy,
-            "top5": scores.top5,
-            "nll": scores.nll,
-            "ece": scores.ece,
-            "precision": chosen.name,
-            "device": describe(self._device),
-        }
-        return measures, scores.predictions
 
 
 def _options_of(node: Node) -> str:

@@ -23,6 +23,7 @@ from distill.training import checkpoint, evaluate, optimizers
 from distill.training.interrupt import Stop
 from distill.training.precision import Precision
 from distill.training.schedules import learning_rate
+from distill.training.tally import Tally
 from distill.training.teacher_outputs import TeacherOutputs
 from distill.types import Batch
 
@@ -124,7 +125,7 @@ class _Loop:
         self._epoch = 0
         self._step = 0  # of the epoch
         self._steps = len(training.batches)  # of an epoch
-        self._sums = _Sums(self._steps, self._device)
+        self._tally = Tally(self._steps, self._device)
         self._reported = 0.0
         self._saved = time.monotonic()
 
@@ -160,10 +161,10 @@ class _Loop:
                 self._check_finite(look)
                 self._report()
             if self._stop.asked and self._step < self._steps:
-                self._sums.seconds += time.perf_counter() - began
+                self._tally.seconds += time.perf_counter() - began
                 self._save()
                 self._stop.check()
-        self._sums.seconds += time.perf_counter() - began
+        self._tally.seconds += time.perf_counter() - began
 
     def _train_on(self, batch: Batch) -> None:
         training = self._training
@@ -177,7 +178,7 @@ class _Loop:
         loss = torch.stack(list(losses.values())).sum()
         self._optimizer.zero_grad(set_to_none=True)
         self._descend(loss)
-        self._sums.add(self._step, loss, losses, answered.logits, batch.labels)
+        self._tally.add(self._step, loss, losses, answered.logits, batch.labels)
         if self._average is not None:
             _move_average(self._average, training.network, training.hparams.ema)
 
@@ -196,10 +197,10 @@ class _Loop:
 
     def _check_finite(self, look: int) -> None:
         first = max(0, self._step - look)
-        bad = (~torch.isfinite(self._sums.trace[first : self._step])).nonzero()
+        bad = (~torch.isfinite(self._tally.trace[first : self._step])).nonzero()
         if len(bad):
             step = first + int(bad[0])
-            loss = self._sums.trace[step].item()
+            loss = self._tally.trace[step].item()
             raise TrainingError(
                 f"The loss of the {self._training.role} is {loss} at epoch {self._epoch + 1}, step {step + 1} "
                 f"of {self._steps}: a lower hparams.lr, hparams.grad_clip=1 or precision=fp32 "
@@ -217,7 +218,7 @@ class _Loop:
             self._epoch + 1,
             epochs,
             (self._epoch * steps + self._step) / (epochs * steps),
-            self._sums.trace[self._step - 1].item(),
+            self._tally.trace[self._step - 1].item(),
         )
 
     def _finish_epoch(self) -> None:
@@ -226,9 +227,9 @@ class _Loop:
             "role": training.role,
             "epoch": self._epoch + 1,
             "step": (self._epoch + 1) * self._steps,
-            "seconds": self._sums.seconds,
+            "seconds": self._tally.seconds,
             "lr": self._optimizer.param_groups[0]["lr"],
-            **self._sums.means(),
+            **self._tally.means(),
             "val_accuracy": self._accuracy(training.val),
             "test_accuracy": self._accuracy(training.test),
         }
@@ -236,7 +237,7 @@ class _Loop:
         self._listener.epoch(row, training.hparams.epoch_count)
         self._epoch += 1
         self._step = 0
-        self._sums = _Sums(self._steps, self._device)
+        self._tally = Tally(self._steps, self._device)
 
     def _accuracy(self, batches: Batches | None) -> float | None:
         if batches is None:
@@ -256,7 +257,7 @@ class _Loop:
                 "history": json.dumps(self._history),  # one string: pickling every number takes long
                 "epoch": self._epoch,
                 "step": self._step,
-                "sums": self._sums.state(),
+                "tally": self._tally.state(),
                 "random": checkpoint.random_state(self._device),
             },
         )
@@ -276,53 +277,9 @@ class _Loop:
             self._average.load_state_dict(state["average"])
         self._history = json.loads(state["history"])
         self._epoch, self._step = state["epoch"], state["step"]
-        self._sums.restore(state["sums"])
+        self._tally.restore(state["tally"])
         checkpoint.restore_random_state(state["random"], self._device)
         return self._step > 0
-
-
-class _Sums:
-    """What an epoch adds up, on the device, so that no step waits for it."""
-
-    def __init__(self, steps: int, device: torch.device):
-        self.trace = torch.zeros(steps, device=device)
-        self.seconds = 0.0
-        self._losses: dict[str, Tensor] = {}
-        self._right = torch.zeros((), dtype=torch.int64, device=device)
-        self._examples = 0
-
-    def add(self, step: int, loss: Tensor, losses: dict[str, Tensor], logits: Tensor, labels: Tensor) -> None:
-        size = len(labels)
-        self.trace[step] = loss.detach()
-        for name, value in {"loss": loss, **{f"loss_{key}": term for key, term in losses.items()}}.items():
-            added = value.detach() * size
-            self._losses[name] = self._losses[name] + added if name in self._losses else added
-        self._right += (logits.detach().argmax(dim=1) == labels).sum()
-        self._examples += size
-
-    def means(self) -> dict[str, float]:
-        """Losses per example and training accuracy, as seen while the epoch went on."""
-        return {
-            **{name: (value / self._examples).item() for name, value in self._losses.items()},
-            "train_accuracy": self._right.item() / self._examples,
-        }
-
-    def state(self) -> dict[str, Any]:
-        return {
-            "trace": self.trace,
-            "seconds": self.seconds,
-            "losses": self._losses,
-            "right": self._right,
-            "examples": self._examples,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        device = self.trace.device
-        self.trace = state["trace"].to(device)
-        self.seconds = state["seconds"]
-        self._losses = {name: value.to(device) for name, value in state["losses"].items()}
-        self._right = state["right"].to(device)
-        self._examples = state["examples"]
 
 
 @torch.no_grad()
