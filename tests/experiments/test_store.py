@@ -110,7 +110,7 @@ def test_a_put_that_fails_leaves_nothing(store):
 
     with pytest.raises(OSError, match="no space left"):
         store.put(record(), fail)
-    assert [path.name for path in store.root.iterdir()] == ["locks"]  # another process may hold one of them
+    assert list(store.root.iterdir()) == []
 
 
 def test_a_put_that_fails_keeps_what_was_there(store):
