@@ -54,3 +54,9 @@ def test_the_owner_of_a_short_key_is_named(composed):
 def test_what_is_not_known_is_passed_on_in_one_line():
     assert explain(ValueError("one\n  two\n"), []) == "one two."
     assert explain(ValueError(), []) == "ValueError."
+
+
+def test_a_long_word_for_a_short_key_is_understood(composed):
+    with pytest.raises(HydraException) as caught:
+        composed("Temp=3")
+    assert explain(caught.value, ["Temp=3"]).startswith("There is no key Temp (did you mean 'T'?)")
