@@ -177,7 +177,7 @@ def test_an_unknown_method_is_told_with_the_nearest():
     [
         ({"T": 0}, "T=0 is not allowed: it must be greater than 0."),
         ({"alpha": 1.5}, "alpha=1.5 is not allowed: it must be less than or equal to 1."),
-        ({"temperature": 4.0}, "There is no key temperature."),
+        ({"temperature": 4.0}, "There is no key temperature (did you mean 'T'?)."),
     ],
 )
 def test_options_are_checked_in_python_as_in_yaml(options, sentence):
