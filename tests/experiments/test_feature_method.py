@@ -1,0 +1,81 @@
+"""A method that reads inside of networks, with a regressor of its own, through the whole program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from distill.config.options import Options
+from distill.methods.base import Method, methods
+from distill.models.taps import Tapped
+from distill.types import Batch, Output
+
+NAME = "hint_for_tests"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HintOptions(Options):
+    """There is nothing to choose."""
+
+    name: str = NAME
+
+
+class Hint(Method):
+    """Squared error between the teacher's last feature map, pooled, and a regression from the student's."""
+
+    taps = frozenset({"features", "embedding"})
+
+    def build(self, student: Tapped, teacher: Tapped, example: Batch) -> None:
+        widths = [_pooled(network(example.inputs)).shape[1] for network in (student, teacher)]
+        self.regressor = nn.Linear(*widths)
+
+    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        assert student.embedding is not None
+        assert teacher.embedding is not None
+        hint = F.mse_loss(self.regressor(_pooled(student)), _pooled(teacher))
+        return {"hint": hint, "hard": self.hard_loss(student.logits, batch.labels)}
+
+
+def _pooled(output: Output) -> Tensor:
+    last = output.features[-1]
+    return last.mean(dim=(2, 3)) if last.ndim == 4 else last
+
+
+@pytest.fixture
+def own_conf(tmp_path) -> Iterator[Path]:
+    methods.register(NAME, HintOptions)(Hint)
+    (tmp_path / "own/method").mkdir(parents=True)
+    (tmp_path / "own/method/hint.yaml").write_text(f"# A hint.\nname: {NAME}\n", encoding="utf-8")
+    yield tmp_path / "own"
+    methods._entries.pop(NAME)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("teacher", "student"), [("cnn_teacher", "cnn_student"), ("resnet14", "mlp_32")])
+def test_a_feature_method_trains_on_any_pair_in_any_precision(train, own_conf, teacher, student, precision):
+    words = (f"model@teacher={teacher}", f"model@student={student}", f"precision={precision}", "hparams=smoke")
+    left = train("--config-dir", str(own_conf), "method=hint", *words)
+    assert left.code == 0, left.said
+    assert left.facts["teacher_outputs"] == "live"
+    (stored,) = left.folder.parents[1].glob("store/student-*")
+    adapters = load_file(stored / "adapters.safetensors")
+    assert set(adapters) == {"regressor.weight", "regressor.bias"}
+    exported = load_file(left.folder / "checkpoints/student.safetensors")
+    assert not any("regressor" in name for name in exported)
+    assert int(left.row("student")["params"]) == int(left.row("baseline")["params"])
+
+
+def test_adapters_learn(train, own_conf):
+    def weight(epochs: int) -> Tensor:
+        left = train("--config-dir", str(own_conf), "method=hint", "hparams=smoke", f"hparams.epochs={epochs}")
+        stored = left.folder.parents[1] / "store" / f"student-{left.row('student')['signature']}"
+        return load_file(stored / "adapters.safetensors")["regressor.weight"]
+
+    assert not torch.equal(weight(1), weight(3))
