@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Mapping
@@ -147,6 +148,7 @@ def _facts(config: Config, request: Request, data: Dataset, device: Any) -> dict
         "overrides": dict(request.overrides),
         "started": _now(),
         "seed": config.run.seed,
+        "process": {"pid": os.getpid(), "host": platform.node()},
         "git": provenance.git(),
         "versions": provenance.versions(),
         "device": provenance.machine(device),

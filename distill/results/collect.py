@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from distill.config.options import did_you_mean
+from distill.config.words import did_you_mean
 from distill.errors import DataError, DistillError
 from distill.results.columns import COLUMNS
 from distill.results.frame import frame
@@ -128,7 +129,22 @@ def _record(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not the record of a run: it names no status.")
     overrides = run.get("overrides")
     run["overrides"] = overrides if isinstance(overrides, dict) else {}
+    if run["status"] == "running" and _gone(run.get("process")):
+        run |= {"status": "interrupted", "error": "its process ended without a word, as one does that is killed"}
     return {"run": folder.name, "error": None, **run}
+
+
+def _gone(process: Any) -> bool:
+    """Whether it ran on this machine and does no longer; elsewhere nobody can tell."""
+    if os.name != "posix" or not isinstance(process, dict) or process.get("host") != platform.node():
+        return False
+    try:
+        os.kill(int(process["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _rows(folder: Path, run: dict[str, Any], warnings: list[str]) -> list[Row]:

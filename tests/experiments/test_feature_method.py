@@ -34,7 +34,7 @@ class Hint(Method):
 
     def build(self, student: Tapped, teacher: Tapped, example: Batch) -> None:
         widths = [_pooled(network(example.inputs)).shape[1] for network in (student, teacher)]
-        self.regressor = nn.Linear(*widths)
+        self.regressor = nn.Linear(widths[0], widths[1])
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         assert student.embedding is not None

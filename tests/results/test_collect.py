@@ -1,4 +1,9 @@
+import json
 import math
+import os
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +104,19 @@ def test_nothing_readable_is_an_error(leave: Leave):
     (run / "run.json").write_text("?")
     with pytest.raises(DistillError, match=r"run\.json"):
         collect([run])
+
+
+def test_a_run_whose_process_is_gone_is_not_called_running(leave: Leave):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    statuses = {}
+    for name, pid, host in (
+        ("gone", ended.pid, platform.node()),
+        ("alive", os.getpid(), platform.node()),
+        ("far", 1, "x"),
+    ):
+        record = leave(f"r/{name}", three(), status="running") / "run.json"
+        facts = json.loads(record.read_text(encoding="utf-8"))
+        record.write_text(json.dumps({**facts, "process": {"pid": pid, "host": host}}), encoding="utf-8")
+        statuses[name] = collect([record.parent]).runs[0]["status"]
+    assert statuses == {"gone": "interrupted", "alive": "running", "far": "running"}
