@@ -69,7 +69,7 @@ def logits(network: nn.Module, batches: Iterable[Batch], precision: Precision) -
 def accuracy(network: nn.Module, batches: Iterable[Batch], precision: Precision) -> float:
     """Share of examples whose most likely class is the label, 0..1."""
     answers, labels = logits(network, batches, precision)
-    return (answers.argmax(dim=1) == labels).double().mean().item()
+    return int((answers.argmax(dim=1) == labels).sum()) / len(labels)
 
 
 def score(answers: Tensor, labels: Tensor) -> Scores:
@@ -79,6 +79,7 @@ def score(answers: Tensor, labels: Tensor) -> Scores:
         answers: Logits `[examples, classes]`, fp32.
         labels: `[examples]` class numbers.
     """
+    answers, labels = answers.cpu(), labels.cpu()  # not every device has the fp64 used below
     probabilities = answers.double().softmax(dim=1)
     confidence, predictions = probabilities.max(dim=1)
     right = predictions == labels
@@ -90,7 +91,7 @@ def score(answers: Tensor, labels: Tensor) -> Scores:
         top5=top5,
         nll=F.cross_entropy(answers.double(), labels).item(),
         ece=calibration_error(confidence, right),
-        predictions=predictions.cpu(),
+        predictions=predictions,
     )
 
 
