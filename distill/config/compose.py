@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from distill.config import tree
 from distill.config.explain import explain
 from distill.config.options import Options, read
 from distill.config.registry import Registry
@@ -120,7 +121,8 @@ class _Checker:
 
     def _run_values(self) -> dict[str, Any]:
         """The top-level keys of the run itself; those a method refers to are checked with the method."""
-        known = [*_GROUPS, *_references(self._raw)]
+        owned = [key for choice in tree.choices("method") for key in choice.keys]
+        known = [*_GROUPS, *_references(self._raw), *owned]
         return {key: value for key, value in self._values.items() if key not in known}
 
     def _unknown_hparams(self) -> list[str]:

@@ -69,4 +69,7 @@ def _no_override(message: str, words: Sequence[str]) -> str:
     if bare is not None:
         return f"{bare!r} is not an override: write key=value, such as T=4."
     reason = message.splitlines()[0]
-    return f"The command line cannot be read: {reason}; quote values that hold spaces, commas or brackets."
+    return (
+        f"The command line cannot be read: {reason}; values with spaces, commas, brackets or letters beyond a-z "
+        "need quotes that the shell leaves alone: 'key=\"value\"'."
+    )

@@ -43,7 +43,7 @@ class Registry(Generic[Factory]):
 
         def remember(factory: Factory) -> Factory:
             known = self._entries.get(name)
-            if known is not None and known.factory.__qualname__ != factory.__qualname__:
+            if known is not None and _place(known.factory) != _place(factory):
                 raise ValueError(f"{self.kind} {name!r} is registered twice: {known.factory} and {factory}")
             self._entries[name] = Entry(name, options, factory)
             return factory
@@ -90,6 +90,10 @@ class Registry(Generic[Factory]):
     def _modules(self) -> list[str]:
         path = importlib.import_module(self.package).__path__
         return sorted(module.name for module in pkgutil.iter_modules(path))
+
+
+def _place(factory: Callable[..., Any]) -> tuple[str, str]:
+    return factory.__module__, factory.__qualname__
 
 
 def defaults(options: type[Options]) -> dict[str, Any]:

@@ -101,6 +101,5 @@ def check_batch_size(key: str, batch_size: int, examples: int) -> None:
         ConfigError: The batch is larger.
     """
     if batch_size > examples:
-        raise ConfigError(
-            f"{key}={batch_size} is not allowed: there are {examples} examples to train on; give at most {examples}."
-        )
+        there = "is 1 example" if examples == 1 else f"are {examples} examples"
+        raise ConfigError(f"{key}={batch_size} is not allowed: there {there} to train on; give at most {examples}.")

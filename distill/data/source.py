@@ -92,8 +92,9 @@ def _check_finite(name: str, role: str, inputs: Tensor) -> None:
     if broken.any():
         first = int(broken.nonzero()[0])
         values = int((~torch.isfinite(inputs)).sum())
+        held = "1 value that is" if values == 1 else f"{values} values that are"
         raise DataError(
-            f"{name}: the {role} inputs hold {values} values that are NaN or infinite, in "
+            f"{name}: the {role} inputs hold {held} NaN or infinite, in "
             f"{int(broken.sum())} of {len(inputs)} examples, first in example {first}; remove or replace "
             "them."
         )

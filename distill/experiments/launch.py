@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import time
 import traceback
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +31,10 @@ _LONGEST_FOLDER = 120  # characters; file systems allow 255 bytes
 
 _BOOKKEEPING = ("verbosity", "output", "store.dir", "store.reuse")
 
+_PLACES = ("output=", "store.dir=")
+
+_began = time.time()  # of this process, where that is a worker of a sweep
+_places: list[str] = []
 _sweep: Path | None = None
 _failure: Exception | None = None
 _output = ""
@@ -72,6 +77,8 @@ def main(words: list[str]) -> None:
         DistillError: A run, or a job of a sweep, could not go on.
         HydraException: The command line or the config is not one that Hydra can compose.
     """
+    global _began
+    _began = time.time()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own handler would end the process before ours sees the error
     logging.raiseExceptions = False  # a reader of our output who went away, as `head` does, is no error
     _check_flags(words)
@@ -79,7 +86,7 @@ def main(words: list[str]) -> None:
     begin = hydra.main(version_base="1.3", config_path=str(tree.folder()), config_name="train")(job)
     try:
         begin()
-    except HydraException:
+    except (HydraException, BrokenPipeError):
         raise
     except OSError as error:
         raise DistillError(
@@ -104,7 +111,10 @@ def _check_flags(words: list[str]) -> None:
         refuse(f"{nameless} has no key before the =")
     parser = get_args_parser()
     parser.error = refuse
+    global _places
     added = parser.parse_args(words).config_dir
+    _places = [f"--config-dir={added}"] if added else []
+    _places += [word for word in words if word.startswith(_PLACES)]
     for name in tree.hidden(Path(added)) if added else ():
         print(
             f"distill: warning: {Path(added) / name} is not used: distill ships a file of that name.", file=sys.stderr
@@ -128,7 +138,9 @@ def job(composed: DictConfig) -> None:
     request = runs.Request(
         folder=Path(settings.runtime.output_dir),
         overrides=_overrides(OmegaConf.to_container(settings.overrides.task, resolve=False)),
+        places=_places,
         resolved="",
+        began=_began,
     )
     console = Console(stderr=True)
     if not single:

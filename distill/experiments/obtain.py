@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from torch import nn
 
 from distill.config.schema import Config
 from distill.data import Batches, Dataset, Split, check_batch_size, limit
-from distill.errors import ConfigError
+from distill.errors import ConfigError, TrainingError
 from distill.experiments.display import Display
 from distill.experiments.plan import Node
 from distill.experiments.signature import ingredients, signature
 from distill.experiments.store import Artifact, Record, Store
 from distill.methods import Method, create, methods
-from distill.models import count, models, weights
+from distill.models import count, weights
+from distill.models import create as create_network
 from distill.models.taps import Tapped, resolve
 from distill.seeds import stream_seed
 from distill.training import precision
@@ -29,7 +31,7 @@ from distill.training.measure import measure
 from distill.training.precision import Precision
 from distill.training.teacher_outputs import Cached, Live, TeacherOutputs, cacheable, nobody
 
-_NO_LABELS_NEEDED = 1000  # examples per forward pass where nothing is learnt
+_EVALUATION_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Workshop:
         store: Where networks are kept.
         display: Is told what happens.
         stop: Whether somebody asked to stop.
+        began: When the command began, seconds since 1970; `store.reuse=false` trains anew what is older.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Workshop:
         store: Store,
         display: Display,
         stop: Stop,
+        began: float,
     ):
         self._config = config
         self._data = data
@@ -76,7 +80,8 @@ class Workshop:
         self._store = store
         self._display = display
         self._stop = stop
-        self._splits: dict[tuple[str, int | None], Split] = {}
+        self._began = began
+        self._splits: dict[tuple[int, int | None], Split] = {}
         self._test = self._here(data.test)
         self._val = self._here(data.val) if data.val is not None else None
         self._outputs: str | None = None
@@ -106,7 +111,12 @@ class Workshop:
         return prepared
 
     def _prepared(self, node: Node) -> Node:
-        self._network(node)
+        network = self._network(node)
+        if node.model.features is not None or node.model.embedding is not None:
+            try:
+                resolve(network, node.model)
+            except ConfigError as error:
+                raise ConfigError(*(f"{_options_of(node)}.{problem}" for problem in error.problems)) from error
         if not node.model.train:
             return node
         examples = self._examples(node)
@@ -142,28 +152,35 @@ class Workshop:
             artifact = self._reusable(node, identity)
             if artifact is not None:
                 return Obtained(node, artifact, reused=True)
-            artifact = self._make(node, parents, made_of, identity)
+            try:
+                artifact = self._make(node, parents, made_of, identity)
+            except torch.OutOfMemoryError as error:
+                key = f"hparams.{_options_of(node)}.batch_size={node.hparams.batch_size}"
+                raise TrainingError(
+                    f"The {node.role} ({node.model.label()}) does not fit into the memory of {self._device} with "
+                    f"{key}: a smaller one, or a smaller network, may fit."
+                ) from error
         return Obtained(node, artifact, reused=False, outputs=self._outputs if parents else None)
 
     def _reusable(self, node: Node, identity: str) -> Artifact | None:
-        if not self._config.store.reuse:
-            return None
         artifact = self._store.find(node.role, identity, self._display.warn)
+        # To train anew means once for a command: the jobs of its sweep still share a teacher.
+        if artifact is not None and not self._config.store.reuse and artifact.record.created < self._began:
+            return None
         if artifact is None or artifact.record.measures["device"] == describe(self._device):
             return artifact
         # Another device gives another latency: measure again, train nothing.
         network = self._network(node)
         weights.load_into(network, artifact.weights, f"{node.role} in the store")
-        measures, _ = measure(network, self._tests(), self._precision(node, network))
-        kept = {**measures, "epochs": artifact.record.measures["epochs"]}
-        return Artifact(artifact.folder, replace(artifact.record, measures=kept))
+        measures, predictions = measure(network, self._tests(), self._precision(node, network))
+        measures = {**measures, "epochs": artifact.record.measures["epochs"]}
+        record = replace(artifact.record, measures=measures, predictions=predictions.tolist())
+        return Artifact(artifact.folder, record)
 
     def _make(self, node: Node, parents: list[Obtained], made_of: dict[str, Any], identity: str) -> Artifact:
         self._display.begin(node.role)
         network = self._network(node)
         checkpoint = self._store.checkpoint(node.role, identity)
-        if not self._config.store.reuse:
-            checkpoint.unlink(missing_ok=True)
         if node.model.train:
             trained, method = self._train(node, network, parents, checkpoint)
         else:
@@ -200,13 +217,19 @@ class Workshop:
         method.label_smoothing = node.hparams.label_smoothing
         student = self._tapped(network, node, method)
         teacher: TeacherOutputs = nobody
+        hooked = ExitStack()
+        hooked.enter_context(student)
         if parents:
             tapped, live = self._teacher(parents[0], method)
+            hooked.enter_context(tapped)
             torch.manual_seed(stream_seed(seed, "adapters"))
-            method.build(student, tapped, next(batches.in_order(min(2, len(batches.split)))))
+            # A dry run must leave no trace: in training mode it would move the statistics of batch norm.
+            network.eval()
+            with torch.no_grad():
+                method.build(student, tapped, next(batches.in_order(min(2, len(batches.split)))))
             teacher = live
             if cacheable(method, batches):
-                teacher = Cached(live, batches, _NO_LABELS_NEEDED)
+                teacher = Cached(live, batches, _EVALUATION_BATCH)
             self._outputs = "cached" if isinstance(teacher, Cached) else "live"
         training = Training(
             role=node.role,
@@ -215,13 +238,13 @@ class Workshop:
             student=student,
             teacher=teacher,
             batches=batches,
-            val=self._batches(self._val, _NO_LABELS_NEEDED, 0) if self._val is not None else None,
+            val=self._batches(self._val, _EVALUATION_BATCH, 0) if self._val is not None else None,
             test=self._tests(),
             hparams=node.hparams,
             seed=seed,
             precision=self._precision(node, network),
         )
-        with threads_for(self._work(node, network)):
+        with hooked, threads_for(self._work(node, network)):
             return fit(training, checkpoint, self._display, self._stop), method
 
     def _teacher(self, parent: Obtained, method: Method) -> tuple[Tapped, Live]:
@@ -233,7 +256,7 @@ class Workshop:
     def _network(self, node: Node) -> nn.Module:
         """The network before training, on the device: baseline and student of one seed start the same."""
         torch.manual_seed(stream_seed(self._seed(node), "init"))
-        network = models.find(node.model.name).factory(node.model, self._data.input_shape, len(self._data.classes))
+        network = create_network(node.model, self._data.input_shape, self._data.class_count)
         if node.model.checkpoint is not None:
             weights.load_into(network, node.model.checkpoint, f"{_options_of(node)}.checkpoint")
         return network.to(self._device)
@@ -252,9 +275,9 @@ class Workshop:
         return stream_seed(node.model.seed, _options_of(node))
 
     def _examples(self, node: Node) -> Split:
-        key = (node.examples, node.hparams.limit_examples)
+        split = self._data.train if node.examples == "train" else self._data.transfer
+        key = (id(split), node.hparams.limit_examples)  # where nothing is left out, both are one split
         if key not in self._splits:
-            split = self._data.train if node.examples == "train" else self._data.transfer
             if key[1] is not None:
                 split = limit(split, key[1], self._config.dataset.seed)
             self._splits[key] = self._here(split)
@@ -267,7 +290,7 @@ class Workshop:
         return split.to(self._device)
 
     def _tests(self) -> Batches:
-        return self._batches(self._test, _NO_LABELS_NEEDED, 0)
+        return self._batches(self._test, _EVALUATION_BATCH, 0)
 
     def _batches(self, split: Split, size: int, seed: int) -> Batches:
         return Batches(split, size, self._data.normalization, self._data.augment, seed, self._device)

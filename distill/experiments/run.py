@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,13 +37,17 @@ class Request:
 
     Attributes:
         folder: Where the run leaves its files.
-        overrides: Keys the user changed, with their values as written.
+        overrides: Keys the user changed that may make a difference, with their values as written.
+        places: Words of the command line that say where things are, such as `output=elsewhere`.
         resolved: The whole config with every reference followed, YAML.
+        began: When the command began that this run belongs to, seconds since 1970.
     """
 
     folder: Path
     overrides: Mapping[str, str]
+    places: Sequence[str]
     resolved: str
+    began: float
 
 
 @dataclass
@@ -79,7 +83,7 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     nodes = plan(config)
     store = Store(Path(config.store.dir))
     stop = Stop()
-    workshop = Workshop(config, data, device, store, display, stop)
+    workshop = Workshop(config, data, device, store, display, stop, request.began)
     nodes = workshop.prepare(nodes)
 
     story = _Story(request.folder / "run.json")
@@ -146,6 +150,7 @@ def _facts(config: Config, request: Request, data: Dataset, device: Any) -> dict
         "run": request.folder.name,
         "command": provenance.command(),
         "overrides": dict(request.overrides),
+        "places": list(request.places),
         "started": _now(),
         "seed": config.run.seed,
         "process": {"pid": os.getpid(), "host": platform.node()},

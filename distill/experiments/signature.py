@@ -1,4 +1,4 @@
-"""A network's identity: a hash of everything that determines its weights, and of nothing else."""
+"""A network's identity: a hash of everything that determines its weights and what is recorded of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from distill.config.dataset_options import DatasetOptions
 from distill.data.dataset import Dataset
 from distill.experiments.plan import Node
+from distill.methods import methods
 from distill.models.weights import file_digest
 
 # Raise it when the loop, a loss or a network changes so that the same settings give other weights.
@@ -35,7 +36,8 @@ def ingredients(
     """
     if not node.model.train:
         assert node.model.checkpoint is not None
-        return {"recipe": RECIPE, "given": _model(node), "data": _data(node, options, data)}
+        given = {key: value for key, value in _model(node).items() if key != "seed"}
+        return {"recipe": RECIPE, "given": given, "precision": precision, "data": _data(node, options, data)}
     return {
         "recipe": RECIPE,
         "model": _model(node),
@@ -44,7 +46,7 @@ def ingredients(
         "data": _data(node, options, data),
         "parents": [identity for _, identity in parents],
         # Where a method reads networks matters to what it teaches, and to no network that is not taught.
-        "taps": [_taps(network) for network in (node, *(parent for parent, _ in parents))] if parents else [],
+        "taps": [_taps(network, node) for network in (node, *(parent for parent, _ in parents))],
     }
 
 
@@ -54,8 +56,9 @@ def signature(ingredients: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _taps(node: Node) -> dict[str, Any]:
-    return {name: getattr(node.model, name) for name in _TAPS}
+def _taps(network: Node, taught: Node) -> dict[str, Any]:
+    read = methods.find(taught.method.name).factory.taps
+    return {name: getattr(network.model, name) for name in _TAPS if name in read}
 
 
 def _model(node: Node) -> dict[str, Any]:
@@ -76,4 +79,4 @@ def _data(node: Node, options: DatasetOptions, data: Dataset) -> dict[str, Any]:
     if node.examples == "train":
         for key in _TRANSFER_ONLY:
             common.pop(key)
-    return {"fingerprint": data.fingerprint, "shape": data.input_shape, "classes": len(data.classes), **common}
+    return {"fingerprint": data.fingerprint, "shape": data.input_shape, "class_count": data.class_count, **common}

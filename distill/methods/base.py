@@ -37,10 +37,10 @@ class Method(nn.Module):
         self.options = options
 
     def build(self, student: Tapped, teacher: Tapped, example: Batch) -> None:
-        """Makes adapters from a dry run of both networks on a few examples."""
+        """Makes adapters from a dry run of both networks, in evaluation mode, on a few examples."""
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        """Called before the first step of epoch `epoch` (from 0) of `epochs`."""
+        """Called when epoch `epoch` (from 0) of `epochs` starts, and again when it is resumed in its middle."""
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss.

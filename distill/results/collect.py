@@ -131,7 +131,12 @@ def _record(folder: Path) -> dict[str, Any]:
     run["overrides"] = overrides if isinstance(overrides, dict) else {}
     if run["status"] == "running" and _gone(run.get("process")):
         run |= {"status": "interrupted", "error": "its process ended without a word, as one does that is killed"}
-    return {"run": folder.name, "error": None, **run}
+    return {"error": None, **run, "run": _name(folder)}
+
+
+def _name(folder: Path) -> str:
+    # Two sweeps both have a job `0_...`; the folder above tells them apart.
+    return f"{folder.parent.name}/{folder.name}" if folder.parent.parent.name == "sweeps" else folder.name
 
 
 def _gone(process: Any) -> bool:
@@ -159,9 +164,7 @@ def _rows(folder: Path, run: dict[str, Any], warnings: list[str]) -> list[Row]:
     if not finished:
         rows = [row for row in rows if row["role"] != "student"]
         rows.append(_unfinished(run))
-    # Two sweeps both have a job `0_...`; the folder above tells them apart.
-    name = f"{folder.parent.name}/{folder.name}" if folder.parent.parent.name == "sweeps" else folder.name
-    return [{**row, "run": name} for row in rows]
+    return [{**row, "run": run["run"]} for row in rows]
 
 
 def _unfinished(run: dict[str, Any]) -> Row:

@@ -24,7 +24,7 @@ LINE_COLOURS = (canvas.GREEN, canvas.VERMILION, canvas.PURPLE, canvas.SKY, canva
 def sweep_plots(df: pd.DataFrame, folder: Path) -> list[Path]:
     """Draws what a sweep calls for: a heat map when `T` and `alpha` vary, lines when one numeric key does.
 
-    A heat map is drawn for each setting of the other keys that vary; a line likewise, all in one plot.
+    A heat map is drawn for each setting of the other keys with a grid of its own; a line likewise, all in one plot.
 
     Args:
         df: Rows of all runs, each with its own teacher and baseline.
@@ -37,19 +37,27 @@ def sweep_plots(df: pd.DataFrame, folder: Path) -> list[Path]:
     keys = varying(finished)
     if set(GRID) <= set(keys):
         others = [key for key in keys if key not in GRID]
-        parts = _parts(finished, others)
+        # Joined runs may differ in T or alpha without any setting that has a grid of both.
+        parts = [(name, part) for name, part in _parts(finished, others) if all(_swept(part, key) for key in GRID)]
         suffixes = [f"_{number}" if len(parts) > 1 else "" for number in range(1, len(parts) + 1)]
-        return [
-            heatmap(part, folder / f"accuracy_T_alpha{suffix}.png", name)
-            for (name, part), suffix in zip(parts, suffixes, strict=True)
-        ]
-    swept = [key for key in keys if is_numeric(students(finished)[key])]
+        if parts:
+            return [
+                heatmap(part, folder / f"accuracy_T_alpha{suffix}.png", name)
+                for (name, part), suffix in zip(parts, suffixes, strict=True)
+            ]
+    swept = [key for key in keys if _swept(finished, key)]
     if len(swept) != 1:
         return []
     key = swept[0]
     if len(_parts(finished, [other for other in keys if other != key])) > len(LINE_COLOURS):
         return []
     return [line(finished, key, folder / f"accuracy_{key.replace('/', '.')}.png")]
+
+
+def _swept(df: pd.DataFrame, key: str) -> bool:
+    """Whether the students have several numbers there; none, as of a method that lacks the key, is not one."""
+    values = students(df)[key]
+    return is_numeric(values) and numeric(values).nunique() > 1
 
 
 def _parts(df: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:

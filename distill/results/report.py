@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from distill.errors import DistillError
 from distill.files import write_text
-from distill.results.collect import RECORD, Collected, collect
+from distill.results.collect import Collected, collect
 from distill.results.curves import curves
 from distill.results.frame import records, unique
 from distill.results.markdown import page
@@ -47,13 +48,12 @@ def report(paths: Sequence[Path], output: Path | None, console: Console) -> list
         raise _not_writable(folder, error) from error
 
 
-def summarise_sweep(folder: Path, console: Console, jobs: int | None = None) -> list[Path]:
+def summarise_sweep(folder: Path, console: Console) -> list[Path]:
     """Joins the jobs of a sweep when it ends, also when some of them failed.
 
     Args:
         folder: The sweep's folder.
         console: Where to print.
-        jobs: How many jobs there were; `None` counts the folders in it.
 
     Returns:
         The files written into `folder`: `results.csv` with the rows of all jobs, `report.md`, plots. None when
@@ -67,11 +67,11 @@ def summarise_sweep(folder: Path, console: Console, jobs: int | None = None) -> 
     except DistillError as error:
         console.print(Text(f"No job of this sweep left results behind: {error}", "red"))
         return []
-    lost = (_job_folders(folder) if jobs is None else jobs) - len(found.runs)
+    lost = _job_folders(folder) - len(found.runs)
     sentence = _print(found, console)
     if lost > 0:
         jobs_lost = "1 job left no record" if lost == 1 else f"{lost} jobs left no record"
-        console.print(Text(f"{jobs_lost} in {folder}; the log of the sweep says why.", "red"))
+        console.print(Text(f"{jobs_lost} in {folder}: ended from outside before anything had begun.", "red"))
     try:
         csv = write_csv(records(found.rows), folder / "results.csv")
         return [csv, *_pages(found, sentence, folder)]
@@ -86,8 +86,8 @@ def _home(paths: Sequence[Path]) -> Path:
 
 
 def _job_folders(folder: Path) -> int:
-    # A job that died before its record was written may have left its folder, as Hydra makes it first.
-    return sum((child / ".hydra").is_dir() or (child / RECORD).is_file() for child in folder.iterdir())
+    # A job that died before its record was written has left its folder, as Hydra makes that first.
+    return sum(child.is_dir() and re.match(r"\d+(_|$)", child.name) is not None for child in folder.iterdir())
 
 
 def _print(found: Collected, console: Console) -> str:

@@ -136,12 +136,20 @@ def _gain_in_words(gain: Mean) -> str:
 
 def _of_settings(df: pd.DataFrame, found: Sequence[Group], unfinished: int, runs: Sequence[Mapping[str, Any]]) -> str:
     keys = varying(df)
-    # Settings may differ in data set or network; then gains compare where accuracies do not.
+    if "dataset" in keys:
+        names = sorted(set(students(df)["dataset"]))
+        return (
+            f"These runs learned {len(names)} data sets ({', '.join(names)}), whose accuracies do not compare: "
+            "report the runs of one at a time."
+        )
+    # Settings may differ in the network; then gains compare where accuracies do not.
     compared = all(group.gain.n for group in found)
     best = max(found, key=lambda group: group.gain.mean if compared else group.accuracy.mean)
     row = records(best.rows)[0]
     k = len(found)
-    sentence = f"Of {k} settings {setting(row, keys) or 'the default'} did best: {best.accuracy.shown(100.0)} %"
+    # Where another setting scored higher, "best" would say too much.
+    did = "did best" if best.accuracy.mean >= max(group.accuracy.mean for group in found) else "gained most"
+    sentence = f"Of {k} settings {setting(row, keys) or 'the default'} {did}: {best.accuracy.shown(100.0)} %"
     if compared:
         sentence += f", {_gain_in_words(best.gain)} {HARD}"
         if best.gain.mean <= 0:
@@ -149,7 +157,7 @@ def _of_settings(df: pd.DataFrame, found: Sequence[Group], unfinished: int, runs
     sentence += _over_seeds(best.accuracy.n)
     sentence += _left_out(unfinished, len(students(df)))
     taken = int(df["seed"].max()) + 1 if df["seed"].notna().any() else 0
-    own = [run for run in runs if str(row["run"]).endswith(str(run.get("run")))]
+    own = [run for run in runs if run.get("run") == row["run"]]
     confirm = _repeat(own, range(taken, taken + SEEDS))
     return f"{sentence}; the best of {k} was picked on test numbers, which flatters it: confirm it with `{confirm}`."
 
@@ -160,7 +168,8 @@ def _over_seeds(n: int) -> str:
 
 def _repeat(runs: Sequence[Mapping[str, Any]], seeds: range) -> str:
     overrides: Mapping[str, str] = runs[0].get("overrides") or {} if runs else {}
-    kept = [f"{key}={value}" for key, value in overrides.items() if key != "seed"]
+    places = runs[0].get("places") or [] if runs else []
+    kept = [*places, *(f"{key}={value}" for key, value in overrides.items() if key != "seed")]
     return shlex.join(["distill", "train", "-m", *kept, f"seed={','.join(map(str, seeds))}"])
 
 

@@ -30,10 +30,9 @@ from distill.types import Batch
 _SECONDS_BETWEEN_REPORTS = 0.1
 # An epoch shorter than this is cheaper to repeat than to save.
 _SECONDS_BETWEEN_CHECKPOINTS = 1.0
+_SHARE_OF_TIME_FOR_CHECKPOINTS = 0.05
 # How often a loss is looked at: on a CPU that is free, elsewhere it makes the device wait.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 50, "mps": 50}
-
-_EVALUATION_BATCH = 1000
 
 EpochRow = dict[str, Any]
 
@@ -128,6 +127,7 @@ class _Loop:
         self._tally = Tally(self._steps, self._device)
         self._reported = 0.0
         self._saved = time.monotonic()
+        self._pause = _SECONDS_BETWEEN_CHECKPOINTS
 
     def run(self) -> Trained:
         resumed = self._restore()
@@ -137,7 +137,7 @@ class _Loop:
             resumed = False
             self._run_epoch()
             self._finish_epoch()
-            if self._stop.asked or time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            if self._stop.asked or time.monotonic() - self._saved > self._pause:
                 self._save()
                 self._stop.check()
         seconds = sum(row["seconds"] for row in self._history)
@@ -155,7 +155,15 @@ class _Loop:
         look = _STEPS_BETWEEN_LOOKS[self._device.type]
         began = time.perf_counter()
         for batch in itertools.islice(batches.epoch(self._epoch), self._step, None):
-            self._train_on(batch)
+            try:
+                self._train_on(batch)
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):
+                    raise
+                raise TrainingError(
+                    f"The {training.role} has batch norm, which learns nothing from a batch of {len(batch.labels)} "
+                    "of this size: a larger hparams.batch_size works."
+                ) from error
             self._step += 1
             if self._step % look == 0 or self._step == self._steps:
                 self._check_finite(look)
@@ -242,10 +250,11 @@ class _Loop:
     def _accuracy(self, batches: Batches | None) -> float | None:
         if batches is None:
             return None
-        return evaluate.accuracy(self._evaluated, batches.in_order(_EVALUATION_BATCH), self._training.precision)
+        return evaluate.accuracy(self._evaluated, batches.in_order(), self._training.precision)
 
     def _save(self) -> None:
         training = self._training
+        began = time.monotonic()
         checkpoint.save(
             self._path,
             {
@@ -262,6 +271,7 @@ class _Loop:
             },
         )
         self._saved = time.monotonic()
+        self._pause = max(_SECONDS_BETWEEN_CHECKPOINTS, (self._saved - began) / _SHARE_OF_TIME_FOR_CHECKPOINTS)
 
     def _restore(self) -> bool:
         """Continues from the checkpoint; true when that is in the middle of an epoch."""

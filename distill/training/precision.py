@@ -56,7 +56,7 @@ def resolve(name: str, device: torch.device, flops: float) -> Precision:
         name = "bf16" if native_bf16(device) and pays else "fp32"
     if name == "fp16" and device.type == "cpu":
         raise DeviceError("precision=fp16 is not there on a CPU: use bf16 or fp32.")
-    if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+    if name == "bf16" and device.type == "cuda" and not native_bf16(device):
         raise DeviceError("precision=bf16 is not there on this GPU: use fp16 or fp32.")
     return Precision(name, device)
 

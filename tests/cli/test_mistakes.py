@@ -287,7 +287,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_leaves_a_record(distill
     assert ended.code == 2
     sentence = ended.err.splitlines()[-1]
     assert sentence.startswith(f"distill: The loss of the {role} is ")
-    assert "epoch 1, step 2 of 4" in sentence
+    assert "epoch 1, step 2 of 8" in sentence
     (record,) = (tmp_path / "outputs" / "runs").glob("*/run.json")
     facts = json.loads(record.read_text())
     assert facts["status"] == "failed"

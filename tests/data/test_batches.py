@@ -92,3 +92,5 @@ def test_a_batch_larger_than_the_data_is_refused():
     check_batch_size("hparams.student.batch_size", 10, 10)
     with pytest.raises(ConfigError, match=r"^hparams\.student\.batch_size=11 is not allowed.*10 examples"):
         check_batch_size("hparams.student.batch_size", 11, 10)
+    with pytest.raises(ConfigError, match="there is 1 example to train on"):
+        check_batch_size("hparams.student.batch_size", 2, 1)

@@ -89,6 +89,7 @@ def test_a_file_with_a_test_set_is_not_divided(tmp_path):
         ({"y_train": np.arange(12) % 3 - 1}, "4 of 12 training labels are outside 0..2"),
         ({"y_train": np.zeros(11, int)}, "12 training inputs and 11 training labels"),
         ({"x_train": np.full((12, 1, 4, 4), np.nan)}, "192 values that are NaN"),
+        ({"x_train": np.where(np.arange(192).reshape(12, 1, 4, 4) == 5, np.nan, 0.0)}, "1 value that is NaN"),
         ({"x_train": np.array(["a"] * 12)[:, None]}, "'x_train' does not hold numbers"),
     ],
 )

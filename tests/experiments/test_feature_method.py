@@ -72,6 +72,27 @@ def test_a_feature_method_trains_on_any_pair_in_any_precision(train, own_conf, t
     assert int(left.row("student")["params"]) == int(left.row("baseline")["params"])
 
 
+def test_a_dry_run_leaves_batch_norm_as_it_was(train, own_conf, monkeypatch):
+    moved: list[bool] = []
+    build = Hint.build
+
+    def watched(self: Hint, student: Tapped, teacher: Tapped, example: Batch) -> None:
+        before = student.network.state_dict()["bn1.running_mean"].clone()
+        build(self, student, teacher, example)
+        moved.append(not torch.equal(before, student.network.state_dict()["bn1.running_mean"]))
+
+    monkeypatch.setattr(Hint, "build", watched)
+    assert train("--config-dir", str(own_conf), "method=hint", "model@student=resnet8", "hparams=smoke").code == 0
+    assert moved == [False]
+
+
+def test_module_paths_are_checked_before_anything_trains(train, own_conf, tmp_path):
+    left = train("method=hinton", "student.features=[nope]", "hparams=smoke")
+    assert left.code == 2
+    assert "student.features" in left.said
+    assert not (tmp_path / "outputs/store").exists()
+
+
 def test_adapters_learn(train, own_conf):
     def weight(epochs: int) -> Tensor:
         left = train("--config-dir", str(own_conf), "method=hint", "hparams=smoke", f"hparams.epochs={epochs}")

@@ -55,8 +55,6 @@ def usual(configure):
         ("teacher.seed=1", {TEACHER, STUDENT}),
         ("student.seed=1", {BASELINE, STUDENT}),
         ("model@teacher=mlp_800", {TEACHER, STUDENT}),
-        ("teacher.features=[hidden]", {STUDENT}),
-        ("student.embedding=classifier", {STUDENT}),
         ("teacher.dropout=0.5", {TEACHER, STUDENT}),
         ("model@student=mlp_64", {BASELINE, STUDENT}),
         ("dataset.val_fraction=0.1", ALL),
@@ -145,3 +143,16 @@ def test_how_a_teacher_would_be_trained_does_not_matter_when_it_is_used_as_it_is
     before = signatures(configure(*as_it_is))
     assert signatures(configure(*as_it_is, "hparams.teacher.lr=0.1")) == before
     assert changed(before, signatures(configure(as_it_is[1]))) == {TEACHER, STUDENT}
+
+
+def test_taps_that_the_method_does_not_read_leave_every_signature_alone(configure, usual):
+    assert signatures(configure("teacher.features=[hidden]", "student.embedding=classifier")) == usual
+
+
+def test_a_given_teacher_is_one_network_whatever_the_seed_and_another_in_another_precision(configure, tmp_path):
+    weights.save({"w": torch.zeros(1)}, tmp_path / "w.safetensors")
+    given = (f"teacher.checkpoint={tmp_path / 'w.safetensors'}", "teacher.train=false")
+    first, second = signatures(configure(*given, "seed=0")), signatures(configure(*given, "seed=1"))
+    assert first[TEACHER] == second[TEACHER]
+    other = signatures(configure(*given, "seed=0", "hparams.teacher.precision=bf16"))
+    assert changed(first, other) == {TEACHER, STUDENT}

@@ -27,6 +27,17 @@ def test_a_sweep_trains_one_teacher_one_baseline_and_a_student_for_each_setting(
     assert "| student |" in (sweep.folder / "report.md").read_text(encoding="utf-8")
 
 
+def test_a_sweep_that_trains_anew_still_trains_its_teacher_once(train, read_table):
+    train(*GRID)
+    sweep = train("-m", "T=1,4", "hparams=smoke", "verbosity=quiet", "store.reuse=false")
+    rows = [row for path in sweep.folder.glob("*/results.csv") for row in read_table(path)]
+    assert Counter(row["role"] for row in rows if row["reused"] == "false") == {
+        "teacher": 1,
+        "baseline": 1,
+        "student": 2,
+    }
+
+
 def test_a_failed_job_does_not_stop_the_others_and_is_marked(train):
     sweep = train("-m", "T=0,1,2", "hparams=smoke", "verbosity=quiet")
     assert sweep.code == 2

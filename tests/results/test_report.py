@@ -65,6 +65,19 @@ def test_one_numeric_key_makes_a_line(tmp_path: Path, leave: Leave, key: str):
     assert is_picture(tmp_path / f"accuracy_{key}.png")
 
 
+def test_only_settings_with_a_grid_make_a_heat_map(tmp_path: Path, leave: Leave):
+    grid(leave)
+    leave("runs/other", three(T=2.0, alpha=0.5, method="soft"), {"method": "soft"})
+    assert [path.name for path in sweep_plots(collect([tmp_path]).rows, tmp_path)] == ["accuracy_T_alpha.png"]
+
+
+def test_a_method_without_alpha_makes_no_grid(tmp_path: Path, leave: Leave):
+    for i, (T, method) in enumerate((T, method) for T in (1.0, 2.0) for method in ("hinton", "soft_hard")):
+        alpha = 0.9 if method == "hinton" else None
+        leave(f"s/{i}", three(T=T, alpha=alpha, method=method), {"T": str(T), "method": method})
+    assert [path.name for path in sweep_plots(collect([tmp_path]).rows, tmp_path)] == ["accuracy_T.png"]
+
+
 def test_networks_make_a_line_each(tmp_path: Path, leave: Leave, monkeypatch: pytest.MonkeyPatch):
     for i, (T, name) in enumerate((T, name) for T in (1.0, 2.0) for name in ("small", "large")):
         rows = three(T=T, model=name)
@@ -148,17 +161,15 @@ def test_unreadable_metrics_are_a_warning(leave: Leave, console: Console):
 def test_a_sweep_is_summarised_although_jobs_failed_or_left_nothing(tmp_path: Path, leave: Leave, console: Console):
     grid(leave)
     sweep = tmp_path / "sweeps" / "s"
-    (sweep / "4_T=9" / ".hydra").mkdir(parents=True)
+    (sweep / "4_T=9").mkdir(parents=True)
     written = summarise_sweep(sweep, console)
     assert [path.name for path in written] == ["results.csv", "accuracy_T_alpha.png", "report.md"]
     assert [row["role"] for row in read_csv(sweep / "results.csv")].count("teacher") == 3
-    assert "1 job left no record" in console.export_text(clear=False)
-    summarise_sweep(sweep, console, jobs=7)
-    assert "3 jobs left no record" in console.export_text()
+    assert "1 job left no record" in console.export_text()
 
 
 def test_a_sweep_without_any_record_is_told(tmp_path: Path, console: Console):
-    assert summarise_sweep(tmp_path, console, jobs=2) == []
+    assert summarise_sweep(tmp_path, console) == []
     assert "No job of this sweep left results" in console.export_text()
 
 

@@ -75,6 +75,11 @@ def test_the_best_of_a_sweep_is_named_and_warned_about():
     assert "`distill train -m T=4 seed=1,2,3,4,5,6`" in sentence
 
 
+def test_the_largest_gain_is_not_called_best_where_another_network_scored_higher():
+    rows = joined(three(0.80, 0.75, model="small"), three(0.95, 0.94, model="large"))
+    assert "gained most: 80.00 %, 5.00 points above" in verdict(rows)
+
+
 def test_a_sweep_in_which_nothing_helped_says_so():
     rows = joined(*(three(0.93 - 0.01 * T, 0.94, T=T) for T in (1.0, 2.0)))
     assert "none of them beat the baseline" in verdict(rows)
@@ -96,3 +101,15 @@ def test_every_verdict_is_one_sentence():
         sentence = verdict(rows, [RUN])
         assert sentence.endswith(".")
         assert ". " not in sentence
+
+
+def test_the_command_to_repeat_a_run_says_where_its_things_are():
+    run = {**RUN, "places": ["--config-dir=mine", "output=there"]}
+    assert "`distill train -m --config-dir=mine output=there method=hinton T=4 seed=0,1,2,3,4,5`" in verdict(
+        three(), [run]
+    )
+
+
+def test_settings_on_several_data_sets_are_not_ranked():
+    rows = [*three(T=1.0), *({**row, "dataset": "mnist", "run": "other"} for row in three(T=2.0))]
+    assert verdict(rows, [RUN]).startswith("These runs learned 2 data sets (digits, mnist)")

@@ -181,3 +181,10 @@ def test_methods_hear_of_each_epoch_before_its_first_step(training, watcher, tmp
     heard: list[tuple[int, int, int]] = []
     fit(training(method=Counts(create("none").options), epochs=3), tmp_path / "c.pt", watcher(), Stop())
     assert heard == [(0, 3, 0), (1, 3, 5), (2, 3, 10)]
+
+
+def test_a_batch_that_batch_norm_cannot_learn_from_is_told_in_a_sentence(training, batches, tmp_path, watcher):
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3), torch.nn.BatchNorm1d(3))
+    single = training(network=network, student=Tapped(network), batches=batches(batch_size=1))
+    with pytest.raises(TrainingError, match=r"student has batch norm.*hparams\.batch_size"):
+        fit(single, tmp_path / "checkpoint.pt", watcher(), Stop())
