@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 from distill import __version__, help
 from distill.errors import DistillError
 
-_MISTAKE, _BUG, _SIGNALLED = 2, 1, 128
+_MISTAKE, _SIGNALLED = 2, 128
+_STORE_ACTIONS = ("ls", "rm")
 
 
 def main() -> NoReturn:
@@ -37,8 +38,9 @@ def main() -> NoReturn:
 def _dispatch(words: list[str]) -> int:
     if words[:1] == ["-sc"] or any(word.startswith("--shell-completion") or word == "-sc" for word in words):
         from distill.completion import complete
+        from distill.config.tree import KINDS
 
-        return complete(words)
+        return complete(words, {**dict.fromkeys(_COMMANDS, ()), "list": tuple(KINDS), "store": _STORE_ACTIONS})
     if not words or words[0] in ("-h", "--help", "help"):
         topic = words[1] if words[:1] == ["help"] and len(words) > 1 else None
         print(help.of(topic))
@@ -74,7 +76,8 @@ def _train(words: list[str]) -> int:
 
 
 def _list(words: list[str]) -> int:
-    from distill.config.listing import KINDS, show
+    from distill.config.listing import show
+    from distill.config.tree import KINDS
 
     parser = _Parser("list")
     parser.add_argument("kind", choices=KINDS, metavar="|".join(KINDS))
@@ -105,8 +108,10 @@ def _store(words: list[str]) -> int:
     from distill.experiments import store_command
 
     parser = _Parser("store")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ls|rm", parser_class=_Parser)
-    for name in ("ls", "rm"):
+    actions = parser.add_subparsers(
+        dest="action", required=True, metavar="|".join(_STORE_ACTIONS), parser_class=_Parser
+    )
+    for name in _STORE_ACTIONS:
         action = actions.add_parser(name)
         action.add_argument("--dir", type=Path, default=Path("outputs/store"))
         if name == "rm":

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
-_COMMANDS = ("train", "report", "list", "store")
-_SECOND = {"list": ("models", "datasets", "methods", "hparams", "experiments"), "store": ("ls", "rm")}
+# The commands, and the words that may follow each.
+Commands = Mapping[str, Sequence[str]]
 
 
-def complete(words: list[str]) -> int:
+def complete(words: list[str], commands: Commands) -> int:
     """Answers `distill -sc install=SHELL`, `uninstall=SHELL` and `query=SHELL`.
 
     Args:
         words: The command line after `distill`.
+        commands: The commands there are, with the words that may follow each.
     """
     line = os.environ.get("COMP_LINE", "")
     if any(word.startswith("query=") for word in words):
         typed = line[: int(os.environ.get("COMP_POINT", len(line)))].split(" ")
-        answer = _answer([word for word in typed[:-1] if word], typed[-1])
+        answer = _answer([word for word in typed[:-1] if word], typed[-1], commands)
         if answer is not None:
             print("\n".join(answer))
             return 0
@@ -46,12 +48,12 @@ def _network(current: str) -> list[str] | None:
     return None
 
 
-def _answer(before: list[str], current: str) -> list[str] | None:
+def _answer(before: list[str], current: str, commands: Commands) -> list[str] | None:
     """Words that may come next; `None` leaves that to Hydra."""
     if len(before) <= 1:
-        return [word for word in _COMMANDS if word.startswith(current)]
+        return [word for word in commands if word.startswith(current)]
     if before[1] == "train":
         return _network(current)
-    if before[1] == "report":
+    if len(before) > 2 or before[1] not in commands:
         return []
-    return [word for word in _SECOND.get(before[1], ()) if len(before) == 2 and word.startswith(current)]
+    return [word for word in commands[before[1]] if word.startswith(current)]

@@ -10,23 +10,14 @@ from rich.table import Table
 
 from distill.config import tree
 
-# Words of the command line, and the group each stands for.
-KINDS = {
-    "models": "model",
-    "datasets": "dataset",
-    "methods": "method",
-    "hparams": "hparams",
-    "experiments": "experiment",
-}
-
 
 def show(kind: str) -> None:
     """Prints the options of one kind: name, one line, keys with their defaults.
 
     Args:
-        kind: One of `KINDS`.
+        kind: One of `tree.KINDS`.
     """
-    group = KINDS[kind]
+    group = tree.KINDS[kind]
     table = Table(box=SIMPLE, pad_edge=False)
     table.add_column(f"{group}=", style="bold", no_wrap=True)
     table.add_column("what it is", ratio=3)

@@ -15,7 +15,6 @@ from pydantic_core import ErrorDetails
 
 from distill.config.words import did_you_mean
 
-Integer = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Ge(1)]
 Natural = Annotated[int, Strict(), Ge(0)]
 Real = Annotated[float, Strict(), AllowInfNan(False)]

@@ -18,6 +18,16 @@ _PACKAGE = "# @package"
 _GLOBAL = f"{_PACKAGE} _global_"
 
 
+# Words of the command line, and the group each stands for.
+KINDS = {
+    "models": "model",
+    "datasets": "dataset",
+    "methods": "method",
+    "hparams": "hparams",
+    "experiments": "experiment",
+}
+
+
 @dataclass(frozen=True)
 class Choice:
     """One option of a config group, as its file tells it.

@@ -16,7 +16,7 @@ def complete(distill, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("distill ", ["train", "report", "list", "store"]),
+        ("distill ", ["train", "list", "report", "store"]),
         ("distill tr", ["train"]),
         ("distill x", []),
         ("distill list m", ["models", "methods"]),

@@ -11,6 +11,7 @@ from torch.nn.utils import parameters_to_vector
 from distill.errors import TrainingError
 from distill.methods import create
 from distill.methods.base import Method
+from distill.methods.hinton import Hinton, HintonOptions
 from distill.models.taps import Tapped
 from distill.training.fit import fit
 from distill.training.interrupt import Stop
@@ -162,10 +163,10 @@ def test_a_cached_teacher_teaches_the_very_same_weights_as_a_live_one(training, 
 
 
 def test_teachers_are_cached_only_where_that_is_exact(batches):
-    class ReadsFeatures(Method):
+    class ReadsFeatures(Hinton):
         taps = frozenset({"features"})
 
-    hinton = create("hinton")
+    hinton = Hinton(HintonOptions())
     assert cacheable(hinton, batches())
     assert not cacheable(hinton, batches(shift=1))
     assert not cacheable(ReadsFeatures(hinton.options), batches())

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from distill.config.model_options import ModelOptions
-from distill.config.options import Flag, did_you_mean
+from distill.config.options import Flag
+from distill.config.words import did_you_mean
 from distill.errors import CheckpointError, ConfigError
 from distill.models import models
 from distill.models.shapes import pictures
