@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 import torch.nn.functional as F
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from distill.models.taps import Tapped
 
 
-class Method(nn.Module, ABC):
+class Method(nn.Module):
     """What the student learns from; it knows nothing of loops, devices or files.
 
     A subclass implements `forward`, and `build` if it has parameters of its own (regressors, projectors):
@@ -43,7 +42,6 @@ class Method(nn.Module, ABC):
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Called when epoch `epoch` (from 0) of `epochs` starts, and again when it is resumed in its middle."""
 
-    @abstractmethod
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss.
 
@@ -55,6 +53,7 @@ class Method(nn.Module, ABC):
         Returns:
             Named scalars, already weighted, in fp32; their sum is trained on.
         """
+        raise NotImplementedError
 
     def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy with the labels, mean over the batch, in fp32.
