@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What was mixed into the examples of a batch (mixup, cutmix).
+
+    Attributes:
+        labels: `[batch]` int64 class numbers of the examples that were mixed in.
+        share: `[batch]` float32, how much of each example is still its own, 0..1.
+    """
+
+    labels: Tensor
+    share: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +29,27 @@ class Batch:
         inputs: `[batch, ...]` float32.
         labels: `[batch]` int64 class numbers.
         index: `[batch]` int64, each example's position in the split it was drawn from.
+        mix: What was mixed into them, if anything.
+        view: Which of the fixed views of the examples this is, where there are such; else 0.
     """
 
     inputs: Tensor
     labels: Tensor
     index: Tensor
+    mix: Mix | None = None
+    view: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def split(self, parts: int) -> list[Batch]:
+        """The batch in at most `parts` batches of nearly equal size, in order."""
+        cuts = torch.tensor_split(torch.arange(len(self)), min(parts, len(self)))
+        return [self._part(slice(int(cut[0]), int(cut[-1]) + 1)) for cut in cuts]
+
+    def _part(self, rows: slice) -> Batch:
+        mix = self.mix and Mix(self.mix.labels[rows], self.mix.share[rows])
+        return Batch(self.inputs[rows], self.labels[rows], self.index[rows], mix, self.view)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from distill.config import tree
 from distill.config.explain import explain
 from distill.config.options import Options, read
 from distill.config.registry import Registry
-from distill.config.schema import Config, Hparams, RunOptions, StoreOptions
+from distill.config.schema import CheckpointOptions, Config, Hparams, RunOptions, StoreOptions
 from distill.config.words import did_you_mean
 from distill.errors import ConfigError
 
@@ -22,7 +22,7 @@ from distill.errors import ConfigError
 _HPARAMS_OF_NO_ROLE = ("teacher", "student", "limit_test")
 _REFERENCE = re.compile(r"^\$\{(\.*)([\w.@]+)\}$")
 _NETWORKS = ("teacher", "student")
-_GROUPS = (*_NETWORKS, "dataset", "method", "hparams", "store")
+_GROUPS = (*_NETWORKS, "dataset", "method", "hparams", "store", "checkpoint")
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -75,6 +75,7 @@ class _Checker:
             "teacher_hparams": self._group(Hparams, "hparams", "teacher"),
             "student_hparams": self._group(Hparams, "hparams", "student"),
             "store": self._group(StoreOptions, "store"),
+            "checkpoint": self._group(CheckpointOptions, "checkpoint"),
             "run": self._read(RunOptions, self._run_values(), ()),
         }
         self._problems += self._unknown_hparams()

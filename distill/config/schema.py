@@ -47,6 +47,9 @@ class Hparams(Options):
         ema: Decay of the moving average of the weights that is evaluated and kept; 0 is off.
         limit_examples: Train on at most this many examples, stratified; `None` takes all.
         precision: Of the forward pass; master weights and losses stay in fp32.
+        accumulate: Parts that each batch goes through the network in, to save memory; `auto` begins with one
+            and doubles it when memory runs out. The gradient is that of the whole batch.
+        on_nan: What to do when a loss or a gradient is NaN or infinite: `stop`, or `skip` the step and count it.
     """
 
     epochs: Count | Literal["auto"] = "auto"
@@ -66,6 +69,8 @@ class Hparams(Options):
     ema: BelowOne = 0.0
     limit_examples: Count | None = None
     precision: PrecisionName = "auto"
+    accumulate: Count | Literal["auto"] = 1
+    on_nan: Literal["stop", "skip"] = "stop"
 
     @property
     def epoch_count(self) -> int:
@@ -111,12 +116,25 @@ class StoreOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckpointOptions(Options):
+    """When the state of a training is written.
+
+    Attributes:
+        minutes: Longest time between two of them; one is written after an epoch, too.
+    """
+
+    minutes: Positive = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunOptions(Options):
     """The keys of a run that belong to no group."""
 
     seed: Natural = 0
     device: str = "auto"
     precision: PrecisionName = "auto"
+    compile: Flag = False
+    deterministic: Flag = False
     verbosity: Literal["normal", "quiet"] = "normal"
     output: str = "outputs"
 
@@ -133,6 +151,7 @@ class Config:
         teacher_hparams: How the teacher is trained.
         student_hparams: How baseline and student are trained.
         store: Where trained networks are kept.
+        checkpoint: When the state of a training is written.
         run: Everything else.
     """
 
@@ -143,4 +162,5 @@ class Config:
     teacher_hparams: Hparams
     student_hparams: Hparams
     store: StoreOptions
+    checkpoint: CheckpointOptions
     run: RunOptions

@@ -25,11 +25,14 @@ class Method(nn.Module):
     Attributes:
         taps: What it reads of an `Output` besides the logits: any of `features` and `embedding`.
         uses_teacher: Whether it needs a teacher at all.
+        stacks: Options that are plain factors of the loss, so that a stacked sweep may give each of its
+            trainings another number; `None` for a method that cannot be stacked, such as one with a memory.
         label_smoothing: Probability spread over all classes in `hard_loss`; set from the hparams.
     """
 
     taps: ClassVar[frozenset[str]] = frozenset()
     uses_teacher: ClassVar[bool] = True
+    stacks: ClassVar[frozenset[str] | None] = None
     label_smoothing: float = 0.0
 
     def __init__(self, options: Options):
@@ -55,14 +58,23 @@ class Method(nn.Module):
         """
         raise NotImplementedError
 
-    def hard_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def hard_loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy with the labels, mean over the batch, in fp32.
+
+        Where examples are mixed, each label counts as much as its example is seen (Zhang et al. 2018).
 
         Args:
             logits: `[batch, classes]`.
-            labels: `[batch]` class numbers.
+            batch: The examples.
         """
-        return F.cross_entropy(logits.float(), labels, label_smoothing=self.label_smoothing)
+        logits = logits.float()
+        if batch.mix is None:
+            return F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
+        own, other = (
+            F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
+            for labels in (batch.labels, batch.mix.labels)
+        )
+        return (batch.mix.share * own + (1 - batch.mix.share) * other).mean()
 
 
 methods: Registry[type[Method]] = Registry("method", "distill.methods")

@@ -52,5 +52,5 @@ class HardTeacher(Method):
         alpha = self.options.alpha
         return {
             "teacher_label": alpha * teacher_label_loss(student.logits, teacher.logits),
-            "hard": (1 - alpha) * self.hard_loss(student.logits, batch.labels),
+            "hard": (1 - alpha) * self.hard_loss(student.logits, batch),
         }

@@ -62,7 +62,7 @@ class Hinton(Method):
         T, alpha = self.options.T, self.options.alpha
         return {
             "soft": alpha * soft_target_loss(student.logits, teacher.logits, T),
-            "hard": (1 - alpha) * self.hard_loss(student.logits, batch.labels),
+            "hard": (1 - alpha) * self.hard_loss(student.logits, batch),
         }
 
 
@@ -93,5 +93,5 @@ class SoftHard(Method):
         soft = soft_target_loss(student.logits, teacher.logits, self.options.T)
         return {
             "soft": self.options.soft_weight * soft,
-            "hard": self.options.hard_weight * self.hard_loss(student.logits, batch.labels),
+            "hard": self.options.hard_weight * self.hard_loss(student.logits, batch),
         }

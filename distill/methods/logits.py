@@ -54,5 +54,5 @@ class LogitMatching(Method):
         """The terms `logits` and, when it weighs anything, `hard`."""
         losses = {"logits": self.options.weight * logit_matching_loss(student.logits, teacher.logits)}
         if self.options.hard_weight:
-            losses["hard"] = self.options.hard_weight * self.hard_loss(student.logits, batch.labels)
+            losses["hard"] = self.options.hard_weight * self.hard_loss(student.logits, batch)
         return losses

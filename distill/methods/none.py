@@ -26,4 +26,4 @@ class LabelsOnly(Method):
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The hard loss alone; the teacher is not read."""
-        return {"hard": self.hard_loss(student.logits, batch.labels)}
+        return {"hard": self.hard_loss(student.logits, batch)}

@@ -13,7 +13,7 @@ from distill.config.dataset_options import DatasetOptions
 from distill.config.model_options import ModelOptions
 from distill.config.options import Options
 from distill.config.registry import defaults
-from distill.config.schema import Hparams, RunOptions, StoreOptions
+from distill.config.schema import CheckpointOptions, Hparams, RunOptions, StoreOptions
 from distill.methods import methods
 
 # Nothing of these is on a machine that only runs tests, and nothing is read before a run begins.
@@ -54,7 +54,7 @@ def test_every_file_begins_with_one_line_that_says_what_it_is(group, name):
 
 def test_top_level_keys_are_those_of_a_run_with_the_defaults_of_the_code():
     values = contents("train.yaml")
-    groups = {"defaults", "hydra", "store", "teacher", "student", "dataset"}
+    groups = {"defaults", "hydra", "store", "checkpoint", "teacher", "student", "dataset"}
     root = {key: value for key, value in values.items() if key not in groups}
     assert set(root) == own_keys(RunOptions)
     assert root == default_values(RunOptions, root)
@@ -67,6 +67,7 @@ def test_top_level_keys_are_those_of_a_run_with_the_defaults_of_the_code():
         ("student", ModelOptions, {"seed": "${seed}"}),
         ("dataset", DatasetOptions, {"limit_test": "${hparams.limit_test}"}),
         ("store", StoreOptions, {"dir": "${output}/store"}),
+        ("checkpoint", CheckpointOptions, {}),
     ],
 )
 def test_keys_common_to_all_options_of_a_group_have_the_defaults_of_the_code(key, options, references):

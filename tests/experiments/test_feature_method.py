@@ -40,7 +40,7 @@ class Hint(Method):
         assert student.embedding is not None
         assert teacher.embedding is not None
         hint = F.mse_loss(self.regressor(_pooled(student)), _pooled(teacher))
-        return {"hint": hint, "hard": self.hard_loss(student.logits, batch.labels)}
+        return {"hint": hint, "hard": self.hard_loss(student.logits, batch)}
 
 
 def _pooled(output: Output) -> Tensor:

@@ -116,7 +116,7 @@ class BecomesNan(Method):
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         self.calls += 1
-        return {"hard": self.hard_loss(student.logits, batch.labels) * (float("nan") if self.calls == 8 else 1.0)}
+        return {"hard": self.hard_loss(student.logits, batch) * (float("nan") if self.calls == 8 else 1.0)}
 
 
 def test_a_loss_that_is_not_finite_stops_at_its_step(training, watcher, tmp_path):

@@ -29,7 +29,7 @@ class Hint(Method):
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         hint = nn.functional.mse_loss(self.regressor(student.features[-1]), teacher.features[-1])
-        return {"hint": hint, "hard": self.hard_loss(student.logits, batch.labels)}
+        return {"hint": hint, "hard": self.hard_loss(student.logits, batch)}
 
 
 def tapped(network: nn.Module) -> Tapped:
