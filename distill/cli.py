@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from distill import __version__, help
 from distill.errors import DistillError
+from distill.training.interrupt import at_once
 
 _MISTAKE, _SIGNALLED = 2, 128
 _STORE_ACTIONS = ("ls", "rm")
@@ -20,7 +22,8 @@ def main() -> NoReturn:
     """Runs the command line of this process and exits: 0 done, 2 a mistake in what was asked, 130 interrupted."""
     words = sys.argv[1:]
     try:
-        code = _dispatch(words)
+        with at_once():
+            code = _dispatch(words)
         sys.stdout.flush()  # so that a reader who went away is met here and not at the end of the interpreter
     except DistillError as error:
         code = _refuse(str(error))
@@ -65,13 +68,15 @@ def _train(words: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from distill.experiments import launch
+    from distill.experiments.follower import following
 
-    try:
-        launch.main(words)
-    except (HydraException, OmegaConfBaseException) as error:
-        from distill.config.explain import explain
+    with following(words) as words:
+        try:
+            launch.main(words)
+        except (HydraException, OmegaConfBaseException) as error:
+            from distill.config.explain import explain
 
-        raise DistillError(explain(error, words)) from error
+            raise DistillError(explain(error, words)) from error
     return 0
 
 
@@ -152,11 +157,18 @@ def _refuse(sentence: str) -> int:
 def _interrupted(error: KeyboardInterrupt, words: list[str]) -> int:
     number = getattr(error, "number", 2)
     if words[:1] == ["train"]:
+        folder = getattr(error, "folder", None)
+        resume = f", or distill train resume={_near(folder)}," if folder is not None else ""
         print(
-            "distill: stopped; everything up to here is kept: give the same command again to continue.",
+            f"distill: stopped; everything up to here is kept: give the same command again{resume} to continue.",
             file=sys.stderr,
         )
     return _SIGNALLED + number
+
+
+def _near(folder: os.PathLike[str]) -> str:
+    near = os.path.relpath(folder)
+    return shlex.quote(os.fspath(folder) if near.startswith("..") else near)
 
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {

@@ -1,5 +1,9 @@
 """Mistakes a user can make, each told in one sentence; the command line prints it and exits with code 2."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class DistillError(Exception):
     """Anything that ends a command with a sentence instead of a traceback."""
@@ -33,4 +37,13 @@ class DeviceError(DistillError):
 
 
 class TrainingError(DistillError):
-    """Training that cannot go on, such as a loss that is not finite."""
+    """Training that cannot go on, such as a loss that is not finite.
+
+    Args:
+        sentence: What happened and what may help.
+        facts: More than a sentence holds, for the record of the run.
+    """
+
+    def __init__(self, sentence: str, **facts: Any):
+        self.facts = facts
+        super().__init__(sentence)

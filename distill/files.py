@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from distill.errors import DistillError
 
-def write_bytes(path: Path, data: bytes) -> Path:
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to; what stands there at the end of the block takes the place of `path`.
+
+    A reader, or a crash, meets the old file or the whole new one; when the block fails, the old one stays.
+
+    Args:
+        path: The file; missing folders are made.
+
+    Raises:
+        OSError: The file cannot be written; its `filename` says which.
+    """
+    # A name of its own for every writer: jobs of one sweep may write the same file at the same time.
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        _sync(draft)
+        os.replace(draft, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(draft)):  # a full disk is found by a call that knows no name
+            error.filename = str(path)
+        raise
+    finally:
+        # Also when all went well: renaming a hard link onto another one of the same file leaves both.
+        with suppress(OSError):
+            draft.unlink()
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> Path:
     """Writes `data` to `path` so that a reader, or a crash, never meets half a file.
 
     Args:
@@ -18,23 +55,53 @@ def write_bytes(path: Path, data: bytes) -> Path:
         `path`.
 
     Raises:
-        OSError: The folder cannot be written.
+        OSError: The file cannot be written; its `filename` says which.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own for every writer: jobs of one sweep may write the same file at the same time.
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with replacing(path) as draft, draft.open("wb") as file:
+        file.write(data)
     return path
 
 
 def write_text(path: Path, text: str) -> Path:
     """Like `write_bytes`, for text in UTF-8."""
     return write_bytes(path, text.encode())
+
+
+def discard_drafts(path: Path) -> None:
+    """Removes what killed writers of `path` left beside it; nobody may be writing it now."""
+    for draft in path.parent.glob(f".{path.name}.*.tmp"):
+        draft.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes what was renamed into a folder outlast a power cut, where the file system can."""
+    if os.name == "posix":
+        with suppress(OSError):  # network file systems may know no such thing, and the file itself is safe
+            _sync(folder)
+
+
+def unwritable(key: str, value: str | Path, error: OSError) -> DistillError:
+    """What to tell the user of a write that failed.
+
+    Args:
+        key: What names the folder on the command line, such as `output`.
+        value: The folder.
+        error: What the system said.
+    """
+    again = "and give the same command again: what was finished is kept"
+    if error.errno in _FULL:
+        advice = f"free some space, or give {key}=FOLDER on another disk, {again}"
+    elif error.errno == errno.ENOENT:
+        advice = "it was deleted or moved meanwhile, so give the same command again"
+    else:
+        advice = f"make it writable, or give {key}=FOLDER where it is, {again}"
+    file = f"{error.filename}: " if error.filename and Path(error.filename) != Path(value) else ""
+    return DistillError(f"{key}={value} cannot be written: {file}{error.strerror or error}; {advice}.")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -45,9 +45,10 @@ class Batch:
     def split(self, parts: int) -> list[Batch]:
         """The batch in at most `parts` batches of nearly equal size, in order."""
         cuts = torch.tensor_split(torch.arange(len(self)), min(parts, len(self)))
-        return [self._part(slice(int(cut[0]), int(cut[-1]) + 1)) for cut in cuts]
+        return [self.rows(slice(int(cut[0]), int(cut[-1]) + 1)) for cut in cuts]
 
-    def _part(self, rows: slice) -> Batch:
+    def rows(self, rows: slice) -> Batch:
+        """Some of the examples."""
         mix = self.mix and Mix(self.mix.labels[rows], self.mix.share[rows])
         return Batch(self.inputs[rows], self.labels[rows], self.index[rows], mix, self.view)
 

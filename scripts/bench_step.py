@@ -10,20 +10,19 @@ Settings are interleaved step by step, so that a busy machine slows all of them 
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import time
 from itertools import product
 
 import torch
 import torch.nn.functional as F
+from _machine import say_where
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from distill.config.model_options import ModelOptions
 from distill.config.schema import Hparams
-from distill.experiments.provenance import machine
 from distill.models import count, models
 from distill.training import optimizers
 from distill.training.device import resolve
@@ -79,9 +78,7 @@ def main() -> None:
     settings = list(product(("fp32", "bf16"), sorted({1, every})))
 
     console = Console(width=130)
-    facts = machine(device)
-    console.print(f"{facts['processor']}, {every} threads, {facts['platform']}", highlight=False)
-    console.print(f"Python {platform.python_version()}, torch {torch.__version__}, median of {steps} steps, ms")
+    say_where(console, f"median of {steps} steps, milliseconds", device)
     table = Table(box=SIMPLE)
     for heading in ("network", "inputs", "MFLOPs forward", *(f"{name}, {n} thr." for name, n in settings)):
         table.add_column(heading, justify="left" if heading in ("network", "inputs") else "right", no_wrap=True)

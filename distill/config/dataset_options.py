@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from distill.config.options import BelowOne, Count, Fraction, Natural, Options, Real
+from distill.config.options import BelowOne, Count, Fraction, Natural, NonNegative, Options, Real
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,14 @@ class DatasetOptions(Options):
             random and flips half of the pictures.
         jitter: Largest shift of `jitter`, pixels, per axis.
         padding: Padding of `crop_flip`, pixels.
+        cutout: Side of a square that is set to the mean of its channel, pixels; 0 is off. Its middle is
+            uniform over the picture, so that it may hang over the edge (DeVries, Taylor 2017).
+        mixup: `alpha` of Beta(alpha, alpha), from which each batch draws how much of its examples stays their
+            own when they are blended with others of the batch; 0 is off (Zhang et al. 2018).
+        cutmix: Likewise, for a box that comes from another picture of the batch (Yun et al. 2019). With both
+            on, each batch draws one of them.
+        views: How many fixed views each example has: epoch e shows view e mod `views`, with the same pixels
+            whenever it comes back; `None` draws anew in each epoch.
         normalize: `data` takes mean and standard deviation from the training examples, per channel of
             pictures and over all values of other arrays; `none` leaves pictures in 0..1 and arrays as they
             are; `given` uses `mean` and `std`.
@@ -45,6 +53,10 @@ class DatasetOptions(Options):
     augment: Literal["none", "jitter", "crop_flip"] = "none"
     jitter: Count = 2
     padding: Count = 4
+    cutout: Natural = 0
+    mixup: NonNegative = 0.0
+    cutmix: NonNegative = 0.0
+    views: Count | None = None
     normalize: Literal["data", "none", "given"] = "data"
     mean: list[Real] | None = None
     std: list[Real] | None = None
@@ -62,6 +74,21 @@ class DatasetOptions(Options):
             yield f"std={self.std} is not allowed: every standard deviation must be greater than 0."
         if self.classes == []:
             yield "classes=[] is not allowed: the student would learn from nothing; give null to keep all."
+        if self.views is not None:
+            yield from self._check_views(self.views)
+
+    def _check_views(self, views: int) -> Iterable[str]:
+        for key in ("mixup", "cutmix"):
+            if getattr(self, key) > 0:
+                yield (
+                    f"views={views} is not allowed with {key}={getattr(self, key):g}: other examples are mixed in "
+                    f"each epoch, so no view comes back; give views=null or {key}=0."
+                )
+        if self.augment == "none" and self.cutout == 0:
+            yield (
+                f"views={views} is not allowed: without augment or cutout all views of an example are the same; "
+                "give views=null, or one of them."
+            )
 
 
 def _shown(value: object) -> str:

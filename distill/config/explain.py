@@ -41,7 +41,26 @@ def explain(error: Exception, words: Sequence[str]) -> str:
     return f"{sentence.rstrip('.')}."
 
 
+def missing_plugin(error: BaseException, words: Sequence[str]) -> str | None:
+    """One sentence for a launcher or sweeper of Hydra that is not installed; `None` for any other error.
+
+    Args:
+        error: What Hydra raised when it was to use it.
+        words: The command line after `distill train`.
+    """
+    match = re.search(r"hydra_plugins\.hydra_([a-z]+)_(launcher|sweeper)\b", str(error))
+    if match is None or not isinstance(error, RuntimeError | ImportError):
+        return None
+    extra, kind = match.groups()
+    asked = (word for word in words if word.startswith((f"hydra/{kind}=", "experiment=")))
+    asked = next(asked, f"hydra/{kind}={extra}")
+    return f"{asked} needs an extra: pip install 'distill[{extra}]'."
+
+
 def _no_option(group: str, option: str, options: Sequence[str], words: Sequence[str]) -> str:
+    if group == "hydra":
+        folder, _, option = option.partition("/")
+        group = f"hydra/{folder}"
     key = next((word.partition("=")[0] for word in words if re.match(rf"\+?{group}(@\w+)?=", word)), group)
     if not options:
         return f"{key}={option} is not allowed: there is no {group} to choose from yet; leave it out."

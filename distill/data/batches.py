@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from distill.data.augment import Augmentation
+from distill.data.augment import Augmentation, Plan
+from distill.data.mixing import Pairing
 from distill.data.normalization import Normalization
 from distill.data.split import Split
+from distill.data.staging import delivered
 from distill.errors import ConfigError
 from distill.seeds import generator
 from distill.types import Batch
+
+Shard = tuple[int, int]
+_WHOLE: Shard = (0, 1)
 
 
 class Batches:
     """The batches of one split.
 
     The last batch of an epoch may be smaller. Only when it would hold a single example, from which batch
-    norm cannot learn, does that example join the batch before.
+    norm cannot learn, or fewer than there are processes, do its examples join the batch before.
 
     Args:
         split: The examples; batches are selected where they lie.
-        batch_size: Examples per step, >= 1.
-        normalization: Applied to every batch, last.
+        batch_size: Examples per step, of all processes together, >= 1.
+        normalization: Applied to every batch, after shifts and flips.
         augmentation: Applied to the batches of `epoch`.
         seed: Of order and augmentation.
         device: Where batches go, for a split that does not fit there whole; default: where the split is.
+        shard: `(rank, size)`: of how many processes that train together this is which one, counted from 0.
     """
 
     def __init__(
@@ -38,68 +44,149 @@ class Batches:
         augmentation: Augmentation,
         seed: int,
         device: torch.device | str | None = None,
+        shard: Shard = _WHOLE,
     ):
         self.split = split
         self.batch_size = batch_size
         self.augmentation = augmentation
         self.seed = seed
-        self.device = split.inputs.device if device is None else torch.device(device)
+        self.device = split.device if device is None else torch.device(device)
         self.normalization = normalization.to(self.device)
+        self.shard = shard
+        self._shape = tuple(split.inputs.shape[1:])
 
     def __len__(self) -> int:
-        """Steps per epoch."""
+        """Steps per epoch, the same in every process."""
         return len(self._bounds())
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The shuffled and augmented batches of one epoch.
+    @property
+    def sizes(self) -> list[int]:
+        """Examples in each batch of an epoch, those of all processes together."""
+        return [stop - start for start, stop in self._bounds()]
+
+    @property
+    def views(self) -> int | None:
+        """How many fixed views an example has; 1 without augmentation, `None` when every epoch draws anew."""
+        return 1 if self.augmentation.deterministic else self.augmentation.views
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The shuffled and augmented batches of one epoch; of a batch, the rows of this process.
 
         All that is random is drawn on the CPU before the first batch: it is the same on every device, and an
         epoch does not depend on which others came before it.
+
+        Args:
+            number: Of the epoch, from 0.
+            start: How many batches to leave out at its beginning.
         """
         order = torch.randperm(len(self.split), generator=generator(self.seed, "order", number))
-        order = order.to(self.split.inputs.device)
-        if self.augmentation.deterministic:
-            plan = None
+        view = number % (self.views or 1)
+        plan = self._plan(number, view, order)
+        pairings = self._pairings(number)
+        batches = self._bounds()
+        # Partners come from anywhere in a batch: with mixing, every process makes it whole.
+        chosen = batches if pairings else [_share(bounds, self.shard) for bounds in batches]
+        order = order.to(self.split.device)
+        parts = self._selected([order[first:last] for first, last in chosen[start:]])
+        for step, (inputs, labels, index) in enumerate(parts, start):
+            inputs = self._finished(inputs, plan and plan[slice(*chosen[step])])
+            batch = Batch(inputs, labels, index, view=view)
+            yield self._own_rows(pairings[step].mixed(batch)) if pairings else batch
+
+    def in_order(self, batch_size: int | None = None, shard: Shard = _WHOLE) -> Iterator[Batch]:
+        """Every example once, in the split's own order, without augmentation.
+
+        Args:
+            batch_size: Examples per batch; default: that of a step.
+            shard: `(rank, size)` gives only the share of one process, which may be empty; the shares of all
+                of them, one after the other, are the split.
+        """
+        return self._in_order(None, 0, batch_size, shard)
+
+    def view(self, number: int, batch_size: int | None = None, shard: Shard = _WHOLE) -> Iterator[Batch]:
+        """Every example once, in the split's own order, as the fixed view `number` that epochs show.
+
+        Args:
+            number: Of the view, less than `views`.
+            batch_size: As for `in_order`.
+            shard: Likewise.
+        """
+        assert self.views is not None, "no view comes back"
+        assert number < self.views, "there is no such view"
+        return self._in_order(self._plan(number, number, None), number, batch_size, shard)
+
+    def _in_order(self, plan: Plan | None, view: int, batch_size: int | None, shard: Shard) -> Iterator[Batch]:
+        first, last = _share((0, len(self.split)), shard)
+        parts = torch.arange(first, last, device=self.split.device).split(batch_size or self.batch_size)
+        parts = [part for part in parts if len(part)]
+        for inputs, labels, index in self._selected(parts):
+            yield Batch(self._finished(inputs, plan and plan[index]), labels, index, view=view)
+
+    def _plan(self, epoch: int, view: int, order: Tensor | None) -> Plan | None:
+        """What happens to the examples in this order (`None`: the split's own), on the device."""
+        augmentation = self.augmentation
+        if not (augmentation.moves or augmentation.cutout):
+            return None
+        stream = ("augment", epoch) if augmentation.views is None else ("view", view)
+        plan = augmentation.draw(len(self.split), generator(self.seed, *stream), self._shape)
+        if augmentation.views is not None and order is not None:
+            plan = plan[order]
+        return plan.to(self.device)
+
+    def _pairings(self, epoch: int) -> Sequence[Pairing]:
+        mixing = self.augmentation.mixing
+        return mixing.draw(self.sizes, self._shape, self.seed, epoch, self.device) if mixing else ()
+
+    def _selected(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+        """Inputs, labels and positions of each part, on the device."""
+        inputs, labels = self.split.inputs, self.split.labels
+        if isinstance(inputs, Tensor):
+            pictures = (inputs.index_select(0, part) for part in parts)
         else:
-            plan = self.augmentation.draw(len(self.split), generator(self.seed, "augment", number))
-            plan = plan.to(self.device)
-        for start, stop in self._bounds():
-            inputs, labels, index = self._select(order[start:stop])
-            if plan is not None:
-                inputs = self.augmentation.apply(inputs, plan[start:stop])
-            yield Batch(self.normalization(inputs), labels, index)
+            pictures = inputs.ahead(parts)
+        chosen = ((picked, labels[part], part) for picked, part in zip(pictures, parts, strict=True))
+        return chosen if self.split.device.type == self.device.type else delivered(chosen, self.device)
 
-    def in_order(self, batch_size: int | None = None) -> Iterator[Batch]:
-        """Every example once, in the split's own order, without augmentation."""
-        positions = torch.arange(len(self.split), device=self.split.inputs.device)
-        for part in positions.split(batch_size or self.batch_size):
-            inputs, labels, index = self._select(part)
-            yield Batch(self.normalization(inputs), labels, index)
+    def _finished(self, inputs: Tensor, plan: Plan | None) -> Tensor:
+        if plan is None:
+            return self.normalization(inputs)
+        return self.augmentation.cut(self.normalization(self.augmentation.move(inputs, plan)), plan)
 
-    def _select(self, positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        chosen = (self.split.inputs[positions], self.split.labels[positions], positions)
-        inputs, labels, index = (tensor.to(self.device, non_blocking=True) for tensor in chosen)
-        return inputs, labels, index
+    def _own_rows(self, batch: Batch) -> Batch:
+        return batch.rows(slice(*_share((0, len(batch)), self.shard)))
 
     def _bounds(self) -> list[tuple[int, int]]:
         count = len(self.split)
         starts = list(range(0, count, self.batch_size))
-        if len(starts) > 1 and count - starts[-1] == 1 < self.batch_size:
+        fewest = max(min(2, self.batch_size), self.shard[1])
+        if len(starts) > 1 and count - starts[-1] < fewest:
             starts.pop()
         return list(zip(starts, [*starts[1:], count], strict=True))
 
 
-def check_batch_size(key: str, batch_size: int, examples: int) -> None:
-    """Refuses a batch that is larger than the data.
+def _share(bounds: tuple[int, int], shard: Shard) -> tuple[int, int]:
+    """The part of a range that belongs to one process: contiguous, as long as the others' or one longer."""
+    (start, stop), (rank, size) = bounds, shard
+    first, last = ((stop - start) * part // size for part in (rank, rank + 1))
+    return start + first, start + last
+
+
+def check_batch_size(key: str, batch_size: int, examples: int, processes: int = 1) -> None:
+    """Refuses a batch that is larger than the data, or too small to be divided.
 
     Args:
         key: What the user would change, such as `hparams.student.batch_size`.
         batch_size: Examples per step.
         examples: How many there are to learn from.
+        processes: How many share each batch.
 
     Raises:
-        ConfigError: The batch is larger.
+        ConfigError: The batch is larger, or has no example for some process.
     """
     if batch_size > examples:
         there = "is 1 example" if examples == 1 else f"are {examples} examples"
         raise ConfigError(f"{key}={batch_size} is not allowed: there {there} to train on; give at most {examples}.")
+    if batch_size < processes:
+        raise ConfigError(
+            f"{key}={batch_size} is not allowed: {processes} processes share each batch; give at least {processes}."
+        )

@@ -89,7 +89,7 @@ def load(options: DatasetOptions) -> Dataset:
         val=val,
         test=_test(options, Split(source.test_inputs, source.test_labels)),
         classes=source.classes,
-        normalization=normalization(options, train.inputs, source.maximum),
+        normalization=normalization(options, train.inputs, source.maximum, source.statistics_of),
         augment=augmentation(options, tuple(train.inputs.shape[1:])),
         fingerprint=source.fingerprint(),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from distill.data.pictures import Pictures
 from distill.errors import DataError
 
 
@@ -17,25 +18,34 @@ class Source:
 
     Attributes:
         train_inputs: `[examples, channels, height, width]` uint8 for pictures, `[examples, ...]` float32
-            otherwise.
+            otherwise; `Pictures` when they do not fit into memory.
         train_labels: `[examples]` int64 class numbers.
         test_inputs: Like `train_inputs`.
         test_labels: Like `train_labels`.
         classes: Name of each class.
         maximum: The value of white in uint8 pictures.
+        identity: What stands for the inputs in the fingerprint; `None` takes the inputs themselves.
+        statistics_of: From how many training examples at most, evenly spread, `normalize=data` takes its mean
+            and standard deviation; `None` takes all.
     """
 
-    train_inputs: Tensor
+    train_inputs: Tensor | Pictures
     train_labels: Tensor
-    test_inputs: Tensor
+    test_inputs: Tensor | Pictures
     test_labels: Tensor
     classes: tuple[str, ...]
     maximum: float = 255.0
+    identity: str | None = None
+    statistics_of: int | None = None
 
     def fingerprint(self) -> str:
-        """SHA-256 of everything that was loaded, as 64 hexadecimal digits."""
+        """SHA-256 of everything that was loaded, or of what stands for it, as 64 hexadecimal digits."""
         digest = hashlib.sha256(repr((self.classes, self.maximum)).encode())
         for tensor in (self.train_inputs, self.train_labels, self.test_inputs, self.test_labels):
+            if self.identity is not None and tensor.ndim > 1:
+                digest.update(self.identity.encode())
+                continue
+            assert isinstance(tensor, Tensor)
             digest.update(repr((str(tensor.dtype), tuple(tensor.shape))).encode())
             digest.update(tensor.contiguous().numpy().reshape(-1).view("uint8").data)
         return digest.hexdigest()
@@ -65,7 +75,7 @@ class Source:
             )
 
 
-def _check_lengths(name: str, role: str, inputs: Tensor, labels: Tensor) -> None:
+def _check_lengths(name: str, role: str, inputs: Tensor | Pictures, labels: Tensor) -> None:
     if len(inputs) != len(labels):
         raise DataError(
             f"{name}: there are {len(inputs)} {role} inputs and {len(labels)} {role} labels; every input "
@@ -85,8 +95,8 @@ def _check_labels(name: str, role: str, labels: Tensor, classes: int) -> None:
         )
 
 
-def _check_finite(name: str, role: str, inputs: Tensor) -> None:
-    if not inputs.is_floating_point():
+def _check_finite(name: str, role: str, inputs: Tensor | Pictures) -> None:
+    if not isinstance(inputs, Tensor) or not inputs.is_floating_point():
         return
     broken = ~torch.isfinite(inputs).flatten(1).all(1)
     if broken.any():

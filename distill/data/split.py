@@ -7,17 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from distill.data.pictures import Pictures, everything
+
 
 @dataclass(frozen=True)
 class Split:
     """Raw examples and their labels.
 
     Attributes:
-        inputs: `[examples, channels, height, width]` uint8 for pictures, `[examples, ...]` float32 otherwise.
+        inputs: `[examples, channels, height, width]` uint8 for pictures, `[examples, ...]` float32 otherwise;
+            `Pictures` when they do not fit into memory.
         labels: `[examples]` int64 class numbers.
     """
 
-    inputs: Tensor
+    inputs: Tensor | Pictures
     labels: Tensor
 
     def __len__(self) -> int:
@@ -28,12 +31,27 @@ class Split:
         """What the examples take in memory, bytes."""
         return self.inputs.nbytes + self.labels.nbytes
 
+    @property
+    def tensor(self) -> Tensor:
+        """The inputs, of examples that are known to be in memory."""
+        assert isinstance(self.inputs, Tensor)
+        return self.inputs
+
+    @property
+    def device(self) -> torch.device:
+        """Where they lie."""
+        return self.inputs.device
+
     def to(self, device: torch.device | str) -> Split:
-        """The same examples on `device`."""
-        return Split(self.inputs.to(device), self.labels.to(device))
+        """The same examples on `device`; pictures on disk are read into its memory, unless it is the CPU."""
+        if self.device.type == torch.device(device).type:
+            return self
+        inputs = self.inputs.to(device) if isinstance(self.inputs, Tensor) else everything(self.inputs, device)
+        return Split(inputs, self.labels.to(device))
 
     def take(self, positions: Tensor) -> Split:
-        """The examples at `positions` (`[count]` int64), in that order."""
-        everything = len(positions) == len(self) and torch.equal(positions.cpu(), torch.arange(len(self)))
-        # Indexing copies, and a memory-mapped split may be larger than the memory.
-        return self if everything else Split(self.inputs[positions], self.labels[positions])
+        """The examples at `positions` (`[count]` int64), in that order; pictures on disk stay there."""
+        if len(positions) == len(self) and torch.equal(positions.cpu(), torch.arange(len(self))):
+            return self  # without a copy
+        inputs = self.inputs[positions] if isinstance(self.inputs, Tensor) else self.inputs.take(positions)
+        return Split(inputs, self.labels[positions])

@@ -1,44 +1,61 @@
-"""`distill train`: hands the command line to Hydra, and turns each job it composes into a run."""
+"""`distill train`: hands the command line to Hydra, and ends what Hydra began."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import re
+import shlex
+import signal
 import sys
-import time
-import traceback
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
-from rich.text import Text
 
 from distill.config import tree
+from distill.config.explain import missing_plugin
 from distill.errors import DistillError
-
-_LONGEST_FOLDER = 120  # characters; file systems allow 255 bytes
-
-_BOOKKEEPING = ("verbosity", "output", "store.dir", "store.reuse")
+from distill.experiments.job import Job, prepare
+from distill.experiments.workers import Workers
+from distill.files import unwritable
+from distill.training.interrupt import Interrupted, answering
 
 _PLACES = ("output=", "store.dir=")
+_ONE_BY_ONE = ".BasicLauncher"
+_GRID = ".BasicSweeper"  # every other sweeper looks for the best of something
 
-_began = time.time()  # of this process, where that is a worker of a sweep
-_places: list[str] = []
-_sweep: Path | None = None
-_failure: Exception | None = None
-_output = ""
-_made: list[Path] = []  # folders that were not there before this process, innermost first
+
+@dataclass
+class _Begun:
+    """What Hydra has begun for this command.
+
+    Attributes:
+        folder: Of the run or the sweep.
+        output: The key `output`.
+        made: Folders that were not there before, innermost first.
+        workers: The jobs of a sweep that run elsewhere; `None` for a single run.
+        refusal: Why a sweep must not begin.
+        signal: The one that asked to stop while workers were running.
+    """
+
+    folder: Path | None = None
+    output: str = ""
+    made: list[Path] = field(default_factory=list)
+    workers: Workers | None = None
+    refusal: DistillError | None = None
+    signal: int | None = None
+
+
+_begun = _Begun()
 
 
 class SweepFolder(Callback):
@@ -50,24 +67,46 @@ class SweepFolder(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first job."""
-        global _sweep
-        _sweep = Path(config.hydra.sweep.dir)
-        _remember(_sweep, config.output)
+        _begun.refusal = _undividable(config.hydra.launcher._target_)
+        if _begun.refusal is not None:
+            sys.exit()  # Hydra makes warnings of all exceptions here; main() tells the reason
+        sweeper = config.hydra.sweeper
+        if not sweeper._target_.endswith(_GRID):
+            _begun.refusal = _unsearchable(config, sweeper)
+            if _begun.refusal is not None:
+                sys.exit()
+            logging.disable(logging.INFO)
+            logging.getLogger("hydra_plugins").addHandler(logging.NullHandler())  # our table tells what failed
+        folder = Path(config.hydra.sweep.dir)
+        _remember(folder, config.output)
+        queued = config.hydra.launcher._target_.endswith(".SlurmLauncher")
+        _begun.workers = Workers(folder, Console(stderr=True), queued)
+        _begun.workers.start()
 
 
 def _remember(folder: Path, output: str) -> None:
-    global _output, _made
-    _output = output
-    _made = [path for path in (folder, *folder.parents) if not path.exists()]
+    _begun.folder = folder
+    _begun.output = output
+    _begun.made = [path for path in (folder, *folder.parents) if not path.exists()]
 
 
-def folder_name(number: int, overrides: str) -> str:
-    """A job's folder in a sweep: its number and what makes it different, fit for any file system."""
-    name = re.sub(r"[^\w.,=@+\-\[\]]+", "-", f"{number}_{overrides}" if overrides else str(number))
-    return name[:_LONGEST_FOLDER]
+def _undividable(launcher: str) -> DistillError | None:
+    if launcher.endswith(_ONE_BY_ONE) or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return None
+    return DistillError("The processes of torchrun share each job of a sweep: leave out hydra/launcher=...")
 
 
-OmegaConf.register_new_resolver("distill.folder", folder_name, replace=True)
+def _unsearchable(config: DictConfig, sweeper: DictConfig) -> DistillError | None:
+    if not config.dataset.val_fraction:
+        return DistillError(
+            "There is nothing to choose by: a search takes the best accuracy on validation examples, so give "
+            "dataset.val_fraction=0.2."
+        )
+    direction = sweeper.get("direction", "maximize")
+    given = getattr(direction, "name", direction)
+    if given != "maximize":
+        return DistillError(f"hydra.sweeper.direction={given} is not allowed: for accuracy it must be maximize.")
+    return None
 
 
 def main(words: list[str]) -> None:
@@ -76,32 +115,69 @@ def main(words: list[str]) -> None:
     Raises:
         DistillError: A run, or a job of a sweep, could not go on.
         HydraException: The command line or the config is not one that Hydra can compose.
+        Interrupted: SIGINT or SIGTERM; it names the folder that can go on.
     """
-    global _began
-    _began = time.time()
+    global _begun
+    _begun = _Begun()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own handler would end the process before ours sees the error
     logging.raiseExceptions = False  # a reader of our output who went away, as `head` does, is no error
-    _check_flags(words)
+    prepare()
+    here = Path.cwd()
+    job, words = _job(words)
+    if job is None:
+        return
     sys.argv = ["distill", *words]
-    begin = hydra.main(version_base="1.3", config_path=str(tree.folder()), config_name="train")(job)
+    begin = hydra.main(version_base="1.3", config_path=str(tree.folder()), config_name="train")(job)  # type: ignore
+    failure: BaseException | None = None
     try:
-        begin()
-    except (HydraException, BrokenPipeError):
-        raise
-    except OSError as error:
-        raise DistillError(
-            f"output={_output} cannot be written: {error.filename}: {error.strerror}; give output=FOLDER where it can."
-        ) from error
+        with answering({signal.SIGINT: _ask, signal.SIGTERM: _ask}):
+            begin()
+            number = _begun.signal or (_begun.workers.stopped if _begun.workers is not None else None)
+            if number is not None:
+                raise Interrupted(number)
+    except SystemExit:
+        if _begun.refusal is None:
+            raise
+        failure = _begun.refusal
+    except BaseException as error:
+        failure = _translated(error, words)
     finally:
-        if _sweep is not None:
-            _finish_sweep(_sweep)
         _discard()
-    if _failure is not None:
-        raise _failure
+    lost = _finish_sweep(here) if _begun.workers is not None else job.failure
+    if failure is not None and not (lost is not None and isinstance(failure, ValueError)):
+        raise failure  # a ValueError is what optuna has to say of a search of which every trial failed
+    if lost is not None:
+        raise lost
+    if job.rows is not None and _begun.workers is None and _begun.folder is not None:
+        _show(job.rows, _begun.folder, here)
 
 
-def _check_flags(words: list[str]) -> None:
-    """Says what is wrong with a flag in one sentence, where Hydra's own parser would print its usage."""
+def _job(words: list[str]) -> tuple[Job | None, list[str]]:
+    """The command and the words for Hydra; no command where it continues one that has nothing left to do."""
+    if not any(word.lstrip("+").startswith("resume=") for word in words):
+        return Job(words, _check_flags(words)), words
+    from distill.experiments.resume import earlier
+
+    asked = earlier(words)
+    assert asked is not None
+    if asked.finished:
+        from distill.results.rows import read_csv
+
+        print("This run has finished; nothing is left to do.", file=sys.stderr)
+        _show(read_csv(asked.folder / "results.csv"), asked.folder, Path.cwd())
+        return None, []
+    if asked.directory.is_dir():
+        os.chdir(asked.directory)  # paths among its words are meant from there
+    job = Job(asked.words, _check_flags(asked.words), directory=str(asked.directory), began=asked.began, resumed=True)
+    return job, [*asked.words, asked.place]
+
+
+def _check_flags(words: list[str]) -> list[str]:
+    """Says what is wrong with a flag in one sentence, where Hydra's own parser would print its usage.
+
+    Returns:
+        The words that say where things are.
+    """
 
     def refuse(message: str) -> NoReturn:
         raise DistillError(f"`distill train`: {message}; see `distill train --help`.")
@@ -111,72 +187,47 @@ def _check_flags(words: list[str]) -> None:
         refuse(f"{nameless} has no key before the =")
     parser = get_args_parser()
     parser.error = refuse
-    global _places
     added = parser.parse_args(words).config_dir
-    _places = [f"--config-dir={added}"] if added else []
-    _places += [word for word in words if word.startswith(_PLACES)]
     for name in tree.hidden(Path(added)) if added else ():
         print(
             f"distill: warning: {Path(added) / name} is not used: distill ships a file of that name.", file=sys.stderr
         )
+    places = [f"--config-dir={added}"] if added else []
+    return [*places, *(word for word in words if word.startswith(_PLACES))]
 
 
-def job(composed: DictConfig) -> None:
-    """One run, from a composed config to its folder of results.
-
-    What goes wrong is kept for `main` instead of raised: Hydra would add words of its own, and end a sweep.
-    """
-    global _failure
-    from distill.config.compose import Registries, check
-    from distill.data import datasets
-    from distill.experiments import run as runs
-    from distill.methods import methods
-    from distill.models import models
-
-    settings = HydraConfig.get()
-    single = settings.mode == RunMode.RUN
-    request = runs.Request(
-        folder=Path(settings.runtime.output_dir),
-        overrides=_overrides(OmegaConf.to_container(settings.overrides.task, resolve=False)),
-        places=_places,
-        resolved="",
-        began=_began,
-    )
-    console = Console(stderr=True)
-    if not single:
-        said = settings.job.override_dirname.replace("__", "  ")
-        console.print(Text.assemble((f"job {settings.job.num}", "bold"), f"  {said}"), soft_wrap=True)
-    try:
-        config = check(composed, Registries(models, datasets, methods))
-        request = replace(request, resolved=OmegaConf.to_yaml(composed, resolve=True))
-        rows = runs.run(config, request, console)
-    except Exception as error:
-        if single:
-            _failure = error
-            return
-        runs.record_failure(request, error)
-        console.print(Text.assemble(("failed", "red"), f"  {error}"), soft_wrap=True)
-        if not isinstance(error, DistillError):
-            traceback.print_exc()
-    else:
-        if single:
-            _show(rows, request.folder)
+def _ask(number: int, frame: FrameType | None) -> None:
+    """A signal outside of a run: workers are let save first; where there are none, it stops at once."""
+    again, _begun.signal = _begun.signal is not None, number
+    if again or _begun.workers is None or not _begun.workers.stop(number):
+        raise Interrupted(number)
 
 
-def _overrides(words: Any) -> dict[str, str]:
-    """What was asked for that may make a difference to the results."""
-    pairs = (word.lstrip("+").partition("=") for word in words)
-    return {key: value for key, _, value in pairs if key not in _BOOKKEEPING}
+def _translated(error: BaseException, words: list[str]) -> BaseException:
+    """What the command ends with: an interruption with its folder, or a sentence."""
+    if _begun.signal is not None or isinstance(error, KeyboardInterrupt):
+        begun = _begun.folder is not None and any(_begun.folder.glob("**/run.json"))
+        number = _begun.signal or getattr(error, "number", signal.SIGINT)
+        return Interrupted(number, _begun.folder if begun else None)
+    if isinstance(error, HydraException | BrokenPipeError | DistillError):
+        return error
+    if isinstance(error, OSError):
+        return unwritable("output", _begun.output, error)
+    sentence = missing_plugin(error, words)
+    return error if sentence is None else DistillError(sentence)
 
 
 def _discard() -> None:
     """Removes the folders that Hydra made for a run which never began; one that holds anything stays."""
+    if _begun.folder is not None and not any(_begun.folder.glob("*/run.json")):
+        with suppress(OSError):
+            (_begun.folder / "multirun.yaml").unlink()
     with suppress(OSError):
-        for folder in _made:
+        for folder in _begun.made:
             folder.rmdir()
 
 
-def _show(rows: list[dict[str, Any]], folder: Path) -> None:
+def _show(rows: list[dict[str, Any]], folder: Path, here: Path) -> None:
     from distill.results.terminal import print_run
     from distill.results.verdict import verdict
 
@@ -184,30 +235,30 @@ def _show(rows: list[dict[str, Any]], folder: Path) -> None:
     console = Console()
     print_run(rows, console)
     console.print(verdict(rows, [facts]), highlight=False)
-    _say_where(folder, f" ({facts['seconds']:.1f} s)", console)
+    _say_where(folder, f" ({facts['seconds']:.1f} s)", console, here)
 
 
-def _say_where(folder: Path, remark: str, console: Console) -> None:
-    near = os.path.relpath(folder)
-    shown = folder if near.startswith("..") else near
+def _say_where(folder: Path, remark: str, console: Console, here: Path) -> None:
+    near = os.path.relpath(folder, here)
+    shown = shlex.quote(str(folder) if near.startswith("..") else near)
     console.print(f"\nEverything is in {shown}{remark}.", highlight=False, soft_wrap=True)
     console.print(f"Next: distill report {shown}", highlight=False, soft_wrap=True)
 
 
-def _finish_sweep(folder: Path) -> None:
-    """Joins the jobs of a sweep into one table; when none had begun, nothing of the sweep stays."""
-    global _failure
+def _finish_sweep(here: Path) -> DistillError | None:
+    """Joins the jobs of a sweep into one table; returns what to say if some of them failed."""
     from distill.results.report import summarise_sweep
 
+    folder, workers = _begun.folder, _begun.workers
+    assert folder is not None
+    assert workers is not None
+    workers.finish()
     records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*/run.json")]
     if not records:
-        with suppress(OSError):
-            (folder / "multirun.yaml").unlink()
-        return
-    failed = sum(record["status"] == "failed" for record in records)
-    if failed:
-        _failure = DistillError(f"{failed} of {len(records)} jobs failed; the table says why.")
+        return None
     console = Console()
     console.print()
     summarise_sweep(folder, console)
-    _say_where(folder, "", console)
+    _say_where(folder, "", console, here)
+    failed = sum(record["status"] == "failed" for record in records)
+    return DistillError(f"{failed} of {len(records)} jobs failed; the table says why.") if failed else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import nn
 
 from distill.config.schema import Config
 from distill.data import Batches, Dataset, Split, check_batch_size, limit
+from distill.data.memory import place
 from distill.errors import ConfigError, TrainingError
 from distill.experiments.display import Display
 from distill.experiments.plan import Node
@@ -24,12 +26,14 @@ from distill.models import create as create_network
 from distill.models.taps import Tapped, resolve
 from distill.seeds import stream_seed
 from distill.training import precision
-from distill.training.device import describe, threads_for
+from distill.training.device import describe, out_of_memory, threads_for
 from distill.training.fit import Trained, Training, fit
 from distill.training.interrupt import Stop
+from distill.training.layout import arrange
 from distill.training.measure import measure
 from distill.training.precision import Precision
 from distill.training.teacher_outputs import Cached, Live, TeacherOutputs, cacheable, nobody
+from distill.training.world import ALONE, World
 
 _EVALUATION_BATCH = 1000
 
@@ -51,6 +55,19 @@ class Obtained:
     outputs: str | None = None
 
 
+@dataclass(frozen=True)
+class Made:
+    """What became of a network that was trained before the run that needs it.
+
+    Attributes:
+        outputs: For a taught one: how its teacher was asked.
+        failure: Why it is not in the store, if it is not.
+    """
+
+    outputs: str | None
+    failure: TrainingError | None = None
+
+
 class Workshop:
     """Obtains the networks of one run, one after the other.
 
@@ -62,6 +79,8 @@ class Workshop:
         display: Is told what happens.
         stop: Whether somebody asked to stop.
         began: When the command began, seconds since 1970; `store.reuse=false` trains anew what is older.
+        made: Networks by signature that this command has trained already, in stacks; each is told of once.
+        world: The processes that run this together.
     """
 
     def __init__(
@@ -73,6 +92,8 @@ class Workshop:
         display: Display,
         stop: Stop,
         began: float,
+        made: dict[str, Made] | None = None,
+        world: World = ALONE,
     ):
         self._config = config
         self._data = data
@@ -81,9 +102,11 @@ class Workshop:
         self._display = display
         self._stop = stop
         self._began = began
+        self._made = {} if made is None else made
+        self._world = world
         self._splits: dict[tuple[int, int | None], Split] = {}
-        self._test = self._here(data.test)
-        self._val = self._here(data.val) if data.val is not None else None
+        self._test = self._here(data.test, "test examples")
+        self._val = self._here(data.val, "validation examples") if data.val is not None else None
         self._outputs: str | None = None
 
     def prepare(self, nodes: list[Node]) -> list[Node]:
@@ -121,7 +144,7 @@ class Workshop:
             return node
         examples = self._examples(node)
         key = f"hparams.{_options_of(node)}"
-        check_batch_size(f"{key}.batch_size", node.hparams.batch_size, len(examples))
+        check_batch_size(f"{key}.batch_size", node.hparams.batch_size, len(examples), self._world.size)
         hparams = node.hparams.resolved(len(self._batches(examples, node.hparams.batch_size, 0)))
         problems = [f"{key}.{problem}" for problem in hparams.check()]
         if problems:
@@ -135,32 +158,48 @@ class Workshop:
             node: Which one.
             parents: The networks that teach it.
         """
-        made_of = ingredients(
-            node,
-            self._config.dataset,
-            self._data,
-            self._requested_precision(node),
-            [(parent.node, parent.artifact.record.signature) for parent in parents],
+        made_of, identity = self._identify(
+            node, [(parent.node, parent.artifact.record.signature) for parent in parents]
         )
-        identity = signature(made_of)
+        made = self._made.get(identity)
+        if made is not None and made.failure is None:
+            del self._made[identity]  # other runs that need it reuse it
 
         def waiting() -> None:
             self._display.waiting(node.role)
             self._stop.check()
 
-        with self._store.lock(node.role, identity, waiting):
-            artifact = self._reusable(node, identity)
+        def claim() -> Artifact | None:
+            held.enter_context(self._store.lock(node.role, identity, waiting))
+            return self._reusable(node, identity)
+
+        with ExitStack() as held:
+            artifact = self._world.together(claim)
             if artifact is not None:
-                return Obtained(node, artifact, reused=True)
+                return Obtained(node, artifact, reused=made is None, outputs=made and made.outputs)
+            if made is not None and made.failure is not None:
+                raise made.failure
             try:
                 artifact = self._make(node, parents, made_of, identity)
-            except torch.OutOfMemoryError as error:
-                key = f"hparams.{_options_of(node)}.batch_size={node.hparams.batch_size}"
-                raise TrainingError(
-                    f"The {node.role} ({node.model.label()}) does not fit into the memory of {self._device} with "
-                    f"{key}: a smaller one, or a smaller network, may fit."
-                ) from error
+            except RuntimeError as error:  # a CPU has no error of its own for this
+                if not out_of_memory(error):
+                    raise
+                raise self._too_large(node) from error
         return Obtained(node, artifact, reused=False, outputs=self._outputs if parents else None)
+
+    def _identify(self, node: Node, parents: Sequence[tuple[Node, str]]) -> tuple[dict[str, Any], str]:
+        """What determines the weights of a network, and its signature."""
+        made_of = ingredients(node, self._config.dataset, self._data, self._requested_precision(node), parents)
+        return made_of, signature(made_of)
+
+    def _too_large(self, node: Node) -> TrainingError:
+        key = f"hparams.{_options_of(node)}"
+        smaller = "" if node.hparams.accumulate == "auto" else f"{key}.accumulate=auto, "
+        return TrainingError(
+            f"The {node.role} ({node.model.label()}) does not fit into the memory of {self._device} with "
+            f"{key}.batch_size={node.hparams.batch_size} and precision={node.hparams.precision}: {smaller}"
+            "a smaller batch or a smaller network may fit."
+        )
 
     def _reusable(self, node: Node, identity: str) -> Artifact | None:
         artifact = self._store.find(node.role, identity, self._display.warn)
@@ -185,6 +224,11 @@ class Workshop:
             trained, method = self._train(node, network, parents, checkpoint)
         else:
             trained, method = Trained(network.eval(), [], 0.0), create(node.method.name)
+        return self._world.together(lambda: self._keep(node, trained, method, made_of, identity))
+
+    def _keep(
+        self, node: Node, trained: Trained, method: Method, made_of: dict[str, Any], identity: str, stack: int = 1
+    ) -> Artifact:
         measures, predictions = measure(trained.network, self._tests(), self._precision(node, trained.network))
         record = Record(
             role=node.role,
@@ -199,6 +243,7 @@ class Workshop:
             seconds=trained.seconds,
             created=time.time(),
             adapters=count.parameters(method),
+            stack=stack,
         )
 
         def write(path: Path, adapters: Path) -> None:
@@ -211,13 +256,20 @@ class Workshop:
     def _train(
         self, node: Node, network: nn.Module, parents: list[Obtained], checkpoint: Path
     ) -> tuple[Trained, Method]:
+        with ExitStack() as hooked:
+            training = self._training(node, network, parents, hooked)
+            self._outputs = outputs_of(training)
+            with threads_for(self._work(node, network)):
+                return fit(training, checkpoint, self._display, self._stop), training.method
+
+    def _training(self, node: Node, network: nn.Module, parents: list[Obtained], hooked: ExitStack) -> Training:
+        """All that is needed to train a network; hooks are set in it until `hooked` ends."""
         seed = self._seed(node)
         batches = self._batches(self._examples(node), node.hparams.batch_size, seed)
         method = methods.find(node.method.name).factory(node.method)
         method.label_smoothing = node.hparams.label_smoothing
         student = self._tapped(network, node, method)
         teacher: TeacherOutputs = nobody
-        hooked = ExitStack()
         hooked.enter_context(student)
         if parents:
             tapped, live = self._teacher(parents[0], method)
@@ -225,13 +277,10 @@ class Workshop:
             torch.manual_seed(stream_seed(seed, "adapters"))
             # A dry run must leave no trace: in training mode it would move the statistics of batch norm.
             network.eval()
-            with torch.no_grad():
+            with torch.no_grad(), live.precision.autocast():
                 method.build(student, tapped, next(batches.in_order(min(2, len(batches.split)))))
-            teacher = live
-            if cacheable(method, batches):
-                teacher = Cached(live, batches, _EVALUATION_BATCH)
-            self._outputs = "cached" if isinstance(teacher, Cached) else "live"
-        training = Training(
+            teacher = self._asked(live, method, batches)
+        return Training(
             role=node.role,
             network=network,
             method=method.to(self._device),
@@ -243,9 +292,9 @@ class Workshop:
             hparams=node.hparams,
             seed=seed,
             precision=self._precision(node, network),
+            minutes=self._config.checkpoint.minutes,
+            world=self._world,
         )
-        with hooked, threads_for(self._work(node, network)):
-            return fit(training, checkpoint, self._display, self._stop), method
 
     def _teacher(self, parent: Obtained, method: Method) -> tuple[Tapped, Live]:
         network = self._network(parent.node)
@@ -253,22 +302,30 @@ class Workshop:
         tapped = self._tapped(network, parent.node, method)
         return tapped, Live(tapped, self._precision(parent.node, network))
 
+    def _asked(self, live: Live, method: Method, batches: Batches) -> TeacherOutputs:
+        """The teacher's outputs, kept where that is exact."""
+        if cacheable(method, batches, self._data.class_count):
+            return Cached(live, batches, _EVALUATION_BATCH)
+        return live
+
     def _network(self, node: Node) -> nn.Module:
         """The network before training, on the device: baseline and student of one seed start the same."""
         torch.manual_seed(stream_seed(self._seed(node), "init"))
         network = create_network(node.model, self._data.input_shape, self._data.class_count)
         if node.model.checkpoint is not None:
             weights.load_into(network, node.model.checkpoint, f"{_options_of(node)}.checkpoint")
-        return network.to(self._device)
+        return arrange(network.to(self._device))
 
     def _tapped(self, network: nn.Module, node: Node, method: Method) -> Tapped:
+        call = torch.compile(network) if self._config.run.compile else None
         if not method.taps:
-            return Tapped(network)
+            return Tapped(network, call=call)
         taps = resolve(network, node.model)
         return Tapped(
             network,
             taps.features if "features" in method.taps else (),
             taps.embedding if "embedding" in method.taps else None,
+            call,
         )
 
     def _seed(self, node: Node) -> int:
@@ -283,17 +340,19 @@ class Workshop:
             self._splits[key] = self._here(split)
         return self._splits[key]
 
-    def _here(self, split: Split) -> Split:
+    def _here(self, split: Split, name: str = "training examples") -> Split:
         """The split on the device when it leaves room there for networks, else where it is."""
-        if self._device.type == "cuda" and split.bytes > torch.cuda.mem_get_info(self._device)[0] / 2:
-            return split
-        return split.to(self._device)
+        placed, remark = place(split, self._device, name)
+        if remark:
+            self._display.say(remark, "dim")
+        return placed
 
     def _tests(self) -> Batches:
         return self._batches(self._test, _EVALUATION_BATCH, 0)
 
     def _batches(self, split: Split, size: int, seed: int) -> Batches:
-        return Batches(split, size, self._data.normalization, self._data.augment, seed, self._device)
+        data = self._data
+        return Batches(split, size, data.normalization, data.augment, seed, self._device, self._world.shard)
 
     def _requested_precision(self, node: Node) -> str:
         """What `auto` may become here; a network trained in another precision is another network."""
@@ -307,6 +366,13 @@ class Workshop:
     def _work(self, node: Node, network: nn.Module) -> int:
         """FLOPs of one forward pass of one training batch."""
         return count.flops(network, self._data.input_shape, self._device) * node.hparams.batch_size
+
+
+def outputs_of(training: Training) -> str | None:
+    """How the teacher of a training is asked: `cached` or `live`; `None` without a teacher."""
+    if training.teacher is nobody:
+        return None
+    return "cached" if isinstance(training.teacher, Cached) else "live"
 
 
 def _options_of(node: Node) -> str:

@@ -1,12 +1,10 @@
-"""What made a run: command, code, versions, machine."""
+"""What made a run: code, versions, machine."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
-import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +14,6 @@ import distill
 from distill.training.device import describe
 
 _PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "numpy", "safetensors")
-
-
-def command() -> str:
-    """The command line of this process, as a shell takes it."""
-    return shlex.join(["distill", *sys.orig_argv[_program_length() :]])
-
-
-def _program_length() -> int:
-    """How many words of the command line start the program itself: `python -m distill`, or `.../distill`."""
-    words = sys.orig_argv
-    for position, word in enumerate(words):
-        if word == "-m" and words[position + 1 : position + 2] == ["distill"]:
-            return position + 2
-        if Path(word).name == "distill":
-            return position + 1
-    return len(words)
 
 
 def versions() -> dict[str, str]:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from distill.config.dataset_options import DatasetOptions
 from distill.config.schema import Config
 from distill.data import Dataset, load
+from distill.errors import DistillError
 from distill.experiments import provenance
 from distill.experiments.display import Display
-from distill.experiments.obtain import Obtained, Workshop
+from distill.experiments.obtain import Made, Obtained, Workshop
 from distill.experiments.plan import plan
+from distill.experiments.run_folder import RunFolder
 from distill.experiments.store import Store
-from distill.files import write_text
-from distill.results.curves import curves
-from distill.results.rows import complete, write_csv
+from distill.results.rows import complete
 from distill.training import device as devices
 from distill.training.interrupt import Stop, polite
+from distill.training.layout import keep_memory
+from distill.training.world import join
 
 
 @dataclass(frozen=True)
@@ -37,29 +37,27 @@ class Request:
 
     Attributes:
         folder: Where the run leaves its files.
+        command: The command line, as a shell takes it.
+        words: Those of it after `distill train`.
+        directory: Where it was given.
+        sweep: Whether the run is a job of a sweep.
         overrides: Keys the user changed that may make a difference, with their values as written.
         places: Words of the command line that say where things are, such as `output=elsewhere`.
         resolved: The whole config with every reference followed, YAML.
         began: When the command began that this run belongs to, seconds since 1970.
+        made: Networks by signature that a stacked sweep has trained before its jobs.
     """
 
     folder: Path
+    command: str
+    words: Sequence[str]
+    directory: str
+    sweep: bool
     overrides: Mapping[str, str]
     places: Sequence[str]
     resolved: str
     began: float
-
-
-@dataclass
-class _Story:
-    """What `run.json` says; saved whenever it changes."""
-
-    path: Path
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    def tell(self, **facts: Any) -> None:
-        self.facts.update(facts)
-        write_text(self.path, json.dumps(self.facts, indent=1))
+    made: dict[str, Made] = field(default_factory=dict)
 
 
 def run(config: Config, request: Request, console: Console) -> list[dict[str, Any]]:
@@ -78,49 +76,68 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     """
     began = time.monotonic()
     display = Display(console, quiet=config.run.verbosity == "quiet")
-    device = devices.resolve(config.run.device)
-    data = _loaded(config.dataset)
+    keep_memory()
+    world = join()
+    device = devices.resolve(config.run.device, world.local_rank)
+    world.together(lambda: loaded(config.dataset) and None)  # what must be fetched or decoded, one process does
+    data = loaded(config.dataset)
     nodes = plan(config)
     store = Store(Path(config.store.dir))
     stop = Stop()
-    workshop = Workshop(config, data, device, store, display, stop, request.began)
+    workshop = Workshop(config, data, device, store, display, stop, request.began, request.made, world)
     nodes = workshop.prepare(nodes)
 
-    story = _Story(request.folder / "run.json")
-    write_text(request.folder / "config.resolved.yaml", request.resolved)
-    story.tell(**_facts(config, request, data, device), status="running", error=None)
+    folder = RunFolder(request.folder, config.run.output)
+    folder.write("config.resolved.yaml", request.resolved)
+    folder.tell(**_facts(config, request, data, device, world.size), status="running", error=None)
     obtained: list[Obtained] = []
     rows: list[dict[str, Any]] = []
     try:
-        with polite(stop), display.plan([node.role for node in nodes]):
+        with polite(stop), devices.deterministic(config.run.deterministic), display.plan([node.role for node in nodes]):
             for node in nodes:
                 parents = [other for other in obtained if other.node.role in node.parents]
                 obtained.append(workshop.obtain(node, parents))
                 _tell(display, obtained[-1])
-                _keep_weights(obtained[-1], request.folder)
-                _write_metrics(obtained, request.folder)
-                rows = _rows(config, request, data, obtained)
-                write_csv(rows, request.folder / "results.csv")
+                folder.weights(node.role, obtained[-1].artifact.weights)
+                if node is nodes[-1] or not obtained[-1].reused:  # a sweep's jobs may come from the store in no time
+                    folder.metrics([row for one in obtained for row in one.artifact.record.history])
+                    rows = _rows(config, request, data, obtained)
+                    folder.results(rows)
                 stop.check()
     except BaseException as error:
-        story.tell(
-            status="interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
-            error=str(error) or type(error).__name__,
-            finished=_now(),
-            seconds=time.monotonic() - began,
-        )
+        with suppress(DistillError):  # where nothing can be written, the error itself says so
+            folder.tell(
+                status="interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+                error=str(error) or type(error).__name__,
+                finished=_now(),
+                seconds=time.monotonic() - began,
+                **getattr(error, "facts", {}),
+            )
         raise
     outputs = next((one.outputs for one in obtained if one.outputs), None)
-    story.tell(status="finished", finished=_now(), seconds=time.monotonic() - began, teacher_outputs=outputs)
-    if any(one.artifact.record.history for one in obtained):
-        curves(pd.read_csv(request.folder / "metrics.csv"), request.folder / "curves.png")
+    folder.tell(
+        status="finished",
+        finished=_now(),
+        seconds=time.monotonic() - began,
+        teacher_outputs=outputs,
+        val_accuracy=_val_accuracy(obtained),
+    )
+    # Drawing takes longer than a small training; of a job in a sweep `distill report JOB` draws them.
+    if not request.sweep and any(one.artifact.record.history for one in obtained):
+        folder.draw()
     return rows
+
+
+def _val_accuracy(obtained: list[Obtained]) -> float | None:
+    """Of the student after its last epoch, 0..1: what hyperparameters may be chosen by."""
+    history = next((one.artifact.record.history for one in obtained if one.node.role == "student"), [])
+    return history[-1]["val_accuracy"] if history else None
 
 
 _last: tuple[DatasetOptions, Dataset] | None = None
 
 
-def _loaded(options: DatasetOptions) -> Dataset:
+def loaded(options: DatasetOptions) -> Dataset:
     """The data set, which the jobs of a sweep in one process share while its options stay the same."""
     global _last
     if _last is None or _last[0] != options:
@@ -130,33 +147,40 @@ def _loaded(options: DatasetOptions) -> Dataset:
 
 def record_failure(request: Request, error: Exception) -> None:
     """Leaves a record of a job of a sweep that ended before it began, so that its table can tell why."""
-    path = request.folder / "run.json"
-    if path.exists():
+    if (request.folder / "run.json").exists():
         return
-    _Story(path).tell(
-        run=request.folder.name,
+    RunFolder(request.folder, str(request.folder.parent)).tell(
+        **_asked(request),
         status="failed",
         error=str(error) or type(error).__name__,
-        command=provenance.command(),
-        overrides=dict(request.overrides),
-        started=_now(),
         finished=_now(),
         seconds=0.0,
     )
 
 
-def _facts(config: Config, request: Request, data: Dataset, device: Any) -> dict[str, Any]:
+def _asked(request: Request) -> dict[str, Any]:
     return {
         "run": request.folder.name,
-        "command": provenance.command(),
+        "command": request.command,
+        "words": list(request.words),
+        "directory": request.directory,
+        "sweep": request.sweep,
         "overrides": dict(request.overrides),
         "places": list(request.places),
+        "began": request.began,
         "started": _now(),
-        "seed": config.run.seed,
         "process": {"pid": os.getpid(), "host": platform.node()},
+    }
+
+
+def _facts(config: Config, request: Request, data: Dataset, device: Any, processes: int) -> dict[str, Any]:
+    return {
+        **_asked(request),
+        "seed": config.run.seed,
         "git": provenance.git(),
         "versions": provenance.versions(),
         "device": provenance.machine(device),
+        "processes": processes,
         "dataset": {
             "name": data.name,
             "fingerprint": data.fingerprint,
@@ -202,6 +226,8 @@ def _rows(config: Config, request: Request, data: Dataset, obtained: list[Obtain
 def _tell(display: Display, one: Obtained) -> None:
     record = one.artifact.record
     how = f"trained in {record.seconds:.1f} s"
+    if record.stack > 1:
+        how = f"trained in a stack of {record.stack} in {record.seconds * record.stack:.1f} s"
     if one.reused:
         how = f"reused from the store, trained {_age(time.time() - record.created)} ago"
     elif not one.node.model.train:
@@ -219,26 +245,6 @@ def _age(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {unit}{'s' if count > 1 else ''}"
     return f"{int(seconds)} s"
-
-
-def _keep_weights(one: Obtained, folder: Path) -> None:
-    """The run's own name for the stored file: a hard link where the file system has them, else a copy."""
-    target = folder / "checkpoints" / f"{one.node.role}.safetensors"
-    target.parent.mkdir(exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(one.artifact.weights, target)
-    except OSError:
-        shutil.copyfile(one.artifact.weights, target)
-
-
-def _write_metrics(obtained: list[Obtained], folder: Path) -> None:
-    rows = [row for one in obtained for row in one.artifact.record.history]
-    columns = dict.fromkeys(key for row in rows for key in row)
-    losses = [key for key in columns if key.startswith("loss")]
-    before = [key for key in ("role", "epoch", "step", "seconds", "lr") if key in columns]
-    after = [key for key in columns if key not in (*losses, *before)]
-    write_csv(rows, folder / "metrics.csv", [*before, *losses, *after])
 
 
 def _now() -> str:

@@ -16,9 +16,10 @@ from distill.methods import methods
 from distill.models.weights import file_digest
 
 # Raise it when the loop, a loss or a network changes so that the same settings give other weights.
-RECIPE = 1
+RECIPE = 2
 
 _TAPS = ("features", "embedding")
+_OFF_WHEN_EMPTY = ("cutout", "mixup", "cutmix", "views")
 _TRANSFER_ONLY = ("classes", "omit_classes", "limit_transfer")
 
 
@@ -76,6 +77,9 @@ def _data(node: Node, options: DatasetOptions, data: Dataset) -> dict[str, Any]:
         common.pop("jitter")
     if options.augment != "crop_flip":
         common.pop("padding")
+    for key in _OFF_WHEN_EMPTY:
+        if not common[key]:
+            common.pop(key)
     if node.examples == "train":
         for key in _TRANSFER_ONLY:
             common.pop(key)

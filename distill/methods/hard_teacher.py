@@ -45,6 +45,7 @@ class HardTeacherOptions(Options):
 class HardTeacher(Method):
     """`(1 - alpha) * cross_entropy(labels) + alpha * cross_entropy(argmax teacher)`."""
 
+    stacks = frozenset({"alpha"})
     options: HardTeacherOptions
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

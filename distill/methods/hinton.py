@@ -55,6 +55,7 @@ class HintonOptions(Options):
 class Hinton(Method):
     """`(1 - alpha) * cross_entropy + alpha * T^2 * KL`."""
 
+    stacks = frozenset({"T", "alpha"})
     options: HintonOptions
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
@@ -86,6 +87,7 @@ class SoftHardOptions(Options):
 class SoftHard(Method):
     """`hard_weight * cross_entropy + soft_weight * T^2 * KL`: `hinton` with two free weights."""
 
+    stacks = frozenset({"T", "soft_weight", "hard_weight"})
     options: SoftHardOptions
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

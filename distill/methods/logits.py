@@ -48,6 +48,7 @@ class LogitsOptions(Options):
 class LogitMatching(Method):
     """`weight * mse(student, teacher) + hard_weight * cross_entropy`."""
 
+    stacks = frozenset({"weight"})
     options: LogitsOptions
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

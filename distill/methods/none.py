@@ -23,6 +23,7 @@ class LabelsOnly(Method):
     """Cross-entropy with the hard labels."""
 
     uses_teacher = False
+    stacks = frozenset()
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The hard loss alone; the teacher is not read."""

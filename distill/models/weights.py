@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import pickletools
 import re
-import uuid
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from distill.errors import CheckpointError
+from distill.files import write_bytes
+from distill.models import pickles
+from distill.models.pickles import HoldsCode
 from distill.models.taps import default_taps
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt")
@@ -32,26 +29,15 @@ def save(tensors: Mapping[str, Tensor], path: str | os.PathLike[str]) -> None:
 
     Args:
         tensors: What `network.state_dict()` gives, on any device.
-        path: Where to; its folder must exist.
+        path: Where to; missing folders are made.
 
     Raises:
-        CheckpointError: The file cannot be written.
+        OSError: The file cannot be written; its `filename` says which.
     """
-    path = Path(path)
-    # safetensors refuses memory that two names share, so that every tensor is copied.
+    # safetensors refuses memory that two names share, so that every tensor is copied. Its own writer makes files that
+    # only their owner can read, and a store may be shared.
     copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
-    try:
-        # safetensors' own writer makes files that only their owner can read, and a store may be shared.
-        with partial.open("wb") as file:
-            file.write(safetensors.torch.save(copies))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"The weights cannot be written to {path}: {_reason(error)}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(Path(path), safetensors.torch.save(copies))
 
 
 def load(path: str | os.PathLike[str], key: str = "checkpoint") -> dict[str, Tensor]:
@@ -133,36 +119,14 @@ def _require_file(path: Path, key: str) -> None:
 
 def _unpickle(path: Path, key: str) -> Any:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a pickle protocol that torch does not read: we say more below
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return pickles.load(path)
+    except HoldsCode as error:
+        raise CheckpointError(
+            f"{key}={path} {error}; refused: save its state dict alone, as .safetensors or with "
+            "torch.save(network.state_dict(), path)."
+        ) from error
     except Exception as error:  # A damaged pickle can raise nearly anything.
-        message = str(error)
-        name = re.search(r"(?:GLOBAL |Unsupported class )([\w.]+)", message)
-        if name or "TorchScript" in message or _names_code(path):
-            what = f" ({name[1]})" if name else ""
-            raise CheckpointError(
-                f"{key}={path} holds Python code{what}, not only tensors; refused: save its state dict "
-                "alone, as .safetensors or with torch.save(network.state_dict(), path)."
-            ) from error
         raise CheckpointError(_corrupt(path, key, error)) from error
-
-
-def _names_code(path: Path) -> bool:
-    """Whether a pickle, bare or in torch's archive, that torch could not read names something to call."""
-    named = False
-    with contextlib.suppress(Exception):  # What breaks off may still have named it before.
-        for opcode, _, _ in pickletools.genops(_pickled(path)):
-            named = named or opcode.name in ("GLOBAL", "STACK_GLOBAL", "INST")
-    return named
-
-
-def _pickled(path: Path) -> bytes:
-    if not zipfile.is_zipfile(path):
-        return path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-        return archive.read(name)
 
 
 def _unwrap(content: Any, path: Path, key: str) -> dict[str, Tensor]:

@@ -129,7 +129,7 @@ def _record(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not the record of a run: it names no status.")
     overrides = run.get("overrides")
     run["overrides"] = overrides if isinstance(overrides, dict) else {}
-    if run["status"] == "running" and _gone(run.get("process")):
+    if run["status"] == "running" and is_alive(run.get("process")) is False:
         run |= {"status": "interrupted", "error": "its process ended without a word, as one does that is killed"}
     return {"error": None, **run, "run": _name(folder)}
 
@@ -139,17 +139,21 @@ def _name(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}" if folder.parent.parent.name == "sweeps" else folder.name
 
 
-def _gone(process: Any) -> bool:
-    """Whether it ran on this machine and does no longer; elsewhere nobody can tell."""
+def is_alive(process: Any) -> bool | None:
+    """Whether the process of a record still runs; `None` where nobody can tell, as of one of another machine.
+
+    Args:
+        process: What `run.json` says of it: `pid` and `host`.
+    """
     if os.name != "posix" or not isinstance(process, dict) or process.get("host") != platform.node():
-        return False
+        return None
     try:
         os.kill(int(process["pid"]), 0)
     except ProcessLookupError:
-        return True
-    except PermissionError:
         return False
-    return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _rows(folder: Path, run: dict[str, Any], warnings: list[str]) -> list[Row]:

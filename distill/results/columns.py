@@ -108,7 +108,9 @@ def shown(name: str, value: Any) -> str:
     if missing(value):
         return ""
     column = COLUMNS.get(name)
-    if column is None or column.kind == "text":
+    if column is None:
+        return _short(str(value))
+    if column.kind == "text":
         return str(value)
     if column.kind == "flag":
         return "yes" if value else "no"
@@ -120,6 +122,14 @@ def shown(name: str, value: Any) -> str:
     if name == "seed":
         return f"{number:.0f}"
     return f"{number:{'+' if name == 'gain' else ''},.{column.digits}f}"
+
+
+def _short(text: str) -> str:
+    """An overridden value; a number that a search proposed has more digits than anybody reads."""
+    try:
+        return f"{float(text):.4g}" if "." in text and len(text) > 10 else text
+    except ValueError:
+        return text
 
 
 def size(megabytes: float) -> str:

@@ -144,22 +144,43 @@ def _of_settings(df: pd.DataFrame, found: Sequence[Group], unfinished: int, runs
         )
     # Settings may differ in the network; then gains compare where accuracies do not.
     compared = all(group.gain.n for group in found)
-    best = max(found, key=lambda group: group.gain.mean if compared else group.accuracy.mean)
-    row = records(best.rows)[0]
+    held_out = _held_out(found, runs)
+    row, best = _best(found, compared, held_out)
     k = len(found)
-    # Where another setting scored higher, "best" would say too much.
-    did = "did best" if best.accuracy.mean >= max(group.accuracy.mean for group in found) else "gained most"
-    sentence = f"Of {k} settings {setting(row, keys) or 'the default'} {did}: {best.accuracy.shown(100.0)} %"
+    named = setting(row, keys) or "the default"
+    if held_out:
+        chosen = f"did best on validation examples ({100 * held_out[found.index(best)]:.2f} %)"
+        sentence = f"Of {k} settings {named} {chosen}: {best.accuracy.shown(100.0)} % on test"
+    else:
+        # Where another setting scored higher, "best" would say too much.
+        did = "did best" if best.accuracy.mean >= max(group.accuracy.mean for group in found) else "gained most"
+        sentence = f"Of {k} settings {named} {did}: {best.accuracy.shown(100.0)} %"
     if compared:
         sentence += f", {_gain_in_words(best.gain)} {HARD}"
-        if best.gain.mean <= 0:
+        if best.gain.mean <= 0 and not held_out:
             sentence += ", so none of them beat the baseline"
     sentence += _over_seeds(best.accuracy.n)
     sentence += _left_out(unfinished, len(students(df)))
     taken = int(df["seed"].max()) + 1 if df["seed"].notna().any() else 0
     own = [run for run in runs if run.get("run") == row["run"]]
     confirm = _repeat(own, range(taken, taken + SEEDS))
+    if held_out:
+        return f"{sentence}; test numbers had no part in the choice; see more seeds with `{confirm}`."
     return f"{sentence}; the best of {k} was picked on test numbers, which flatters it: confirm it with `{confirm}`."
+
+
+def _held_out(found: Sequence[Group], runs: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Mean accuracy of each setting on validation examples, 0..1; empty unless it is known of all."""
+    known = {run.get("run"): run.get("val_accuracy") for run in runs}
+    means = [Mean.of([known[name] for name in group.rows["run"] if known.get(name) is not None]) for group in found]
+    return [mean.mean for mean in means] if all(mean.n for mean in means) else []
+
+
+def _best(found: Sequence[Group], compared: bool, held_out: Sequence[float]) -> tuple[dict[str, Any], Group]:
+    """The setting to recommend, and its first row; examples that nobody trained or tests on choose fairly."""
+    reached = held_out or [group.gain.mean if compared else group.accuracy.mean for group in found]
+    best = found[max(range(len(found)), key=lambda number: reached[number])]
+    return records(best.rows)[0], best
 
 
 def _over_seeds(n: int) -> str:

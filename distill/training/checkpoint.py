@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from distill.files import write_bytes
+from distill.errors import CheckpointError
+from distill.files import discard_drafts, write_bytes
+from distill.models import pickles
+from distill.models.pickles import HoldsCode
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
@@ -20,22 +26,87 @@ def save(path: Path, state: dict[str, Any]) -> None:
     Args:
         path: The file.
         state: Tensors, numbers, strings, and lists and dicts of them.
+
+    Raises:
+        CheckpointError: The file cannot be written; the one that was there before stays, and so may the training.
     """
     buffer = io.BytesIO()
-    torch.save({"format": _FORMAT, **state}, buffer)
-    write_bytes(path, buffer.getvalue())
+    torch.save({"format": _FORMAT, "torch": str(torch.__version__), **state}, buffer)
+    try:
+        write_bytes(path, buffer.getbuffer())
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be written: {error.strerror or error}; free some space or make the folder writable, or "
+            "give store.dir=FOLDER elsewhere."
+        ) from error
 
 
-def load(path: Path) -> dict[str, Any] | None:
-    """The state that was saved, or `None` when there is none that can be read."""
+def _python_warning(text: str) -> None:
+    warnings.warn(text, stacklevel=3)
+
+
+def load(path: Path, warn: Callable[[str], None] = _python_warning) -> dict[str, Any] | None:
+    """The state that was saved, or `None` when there is none to continue from.
+
+    Another version of torch rounds differently: what it began cannot be ended as if it had not stopped.
+
+    Args:
+        path: The file; nobody else may be writing it now.
+        warn: Is told why a file that is there cannot be continued from.
+    """
+    discard_drafts(path)
     if not path.exists():
         return None
+    state: Any = None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever its many readers raise on a broken file
-        warnings.warn(f"{path} cannot be read ({error}); training starts over.", stacklevel=2)
-        return None
-    return state if isinstance(state, dict) and state.get("format") == _FORMAT else None
+        _check_sums(path)
+        state = pickles.load(path)
+        reason = _foreign(state)
+    except HoldsCode as error:
+        reason = f"it {error}, and is not opened"
+    except Exception as error:  # whatever the readers of torch and of archives raise on a broken file
+        said = isinstance(error, OSError) and error.strerror
+        reason = said or "it is damaged"
+    if reason is None:
+        return state
+    warn(f"{path} cannot be read ({reason}); training starts over.")
+    return None
+
+
+def _check_sums(path: Path) -> None:
+    """Compares the checksums that torch writes into its archive and does not look at when it reads."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip() is not None:
+            raise ValueError
+
+
+def _foreign(state: Any) -> str | None:
+    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+        return "another version of distill wrote it"
+    if state["torch"] != torch.__version__:
+        return f"torch {state['torch']} wrote it, and this is torch {torch.__version__}"
+    return None
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Says in a sentence that a state does not fit what it is put into in this block.
+
+    Args:
+        path: Where the state comes from.
+
+    Raises:
+        CheckpointError: It does not fit.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} is no state of this training ({type(error).__name__}); "
+            f"`distill store rm {path.parent.name}` lets it start over."
+        ) from error
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ from distill.errors import DeviceError
 _SHARING_PAYS_FROM = 1e7
 
 
-def resolve(name: str) -> torch.device:
+def resolve(name: str, number: int = 0) -> torch.device:
     """The device called `name`, checked to be there.
 
     Args:
         name: `auto` (CUDA, else Apple's MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+        number: Of this process among those on its machine, each of which takes a GPU of its own.
 
     Raises:
         DeviceError: The name is unknown or the machine has no such device.
@@ -27,7 +29,9 @@ def resolve(name: str) -> torch.device:
     cuda = torch.cuda.is_available()
     mps = torch.backends.mps.is_available()
     if name == "auto":
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+        name = "cuda" if cuda else "mps" if mps else "cpu"
+    if name == "cuda" and number:
+        name = f"cuda:{number}"
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise DeviceError(f"device={name} is not allowed: it must be auto, cpu, cuda, cuda:N or mps.")
     device = torch.device(name)
@@ -46,6 +50,29 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads ({platform.machine()})"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out; a CPU says it in a plain `RuntimeError`."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Uses only operations that give equal bits each time, on GPUs as well, where that was asked for."""
+    if not wanted:
+        yield
+        return
+    # cuBLAS reads it when it starts, which is before the first product of two matrices.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 @contextmanager

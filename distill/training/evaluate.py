@@ -66,10 +66,15 @@ def logits(network: nn.Module, batches: Iterable[Batch], precision: Precision) -
     return torch.cat(answers), torch.cat(labels)
 
 
-def accuracy(network: nn.Module, batches: Iterable[Batch], precision: Precision) -> float:
-    """Share of examples whose most likely class is the label, 0..1."""
-    answers, labels = logits(network, batches, precision)
-    return int((answers.argmax(dim=1) == labels).sum()) / len(labels)
+def right(network: nn.Module, batches: Iterable[Batch], precision: Precision) -> Tensor:
+    """The number of examples whose most likely class is the label, an int64 scalar on the network's device."""
+    total = torch.zeros((), dtype=torch.int64, device=precision.device)
+    with evaluating(network):
+        for batch in batches:
+            with precision.autocast():
+                answers = network(batch.inputs)
+            total += (answers.argmax(dim=1) == batch.labels).sum()
+    return total
 
 
 def score(answers: Tensor, labels: Tensor) -> Scores:

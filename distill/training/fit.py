@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import json
+import operator
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +22,16 @@ from distill.errors import TrainingError
 from distill.methods import Method
 from distill.models.taps import Tapped
 from distill.seeds import stream_seed
-from distill.training import checkpoint, evaluate, optimizers
+from distill.training import checkpoint, evaluate
+from distill.training.descent import Descent
+from distill.training.device import out_of_memory
+from distill.training.finite import Finite
 from distill.training.interrupt import Stop
 from distill.training.precision import Precision
 from distill.training.schedules import learning_rate
 from distill.training.tally import Tally
 from distill.training.teacher_outputs import TeacherOutputs
+from distill.training.world import ALONE, World
 from distill.types import Batch
 
 _SECONDS_BETWEEN_REPORTS = 0.1
@@ -33,6 +40,8 @@ _SECONDS_BETWEEN_CHECKPOINTS = 1.0
 _SHARE_OF_TIME_FOR_CHECKPOINTS = 0.05
 # How often a loss is looked at: on a CPU that is free, elsewhere it makes the device wait.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 50, "mps": 50}
+# What processes agree on between two steps; the most urgent one wins.
+_GO, _SAVE, _STOP = range(3)
 
 EpochRow = dict[str, Any]
 
@@ -53,6 +62,8 @@ class Training:
         hparams: How to train.
         seed: Of dropout.
         precision: Of the forward pass.
+        minutes: Longest time between two checkpoints.
+        world: The processes that train it together.
     """
 
     role: str
@@ -66,6 +77,8 @@ class Training:
     hparams: Hparams
     seed: int
     precision: Precision
+    minutes: float = 10.0
+    world: World = ALONE
 
 
 @dataclass(frozen=True)
@@ -98,48 +111,68 @@ def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Train
 
     Args:
         training: What to train, on what, how.
-        path: The checkpoint, written after an epoch, at most once a second, and when a signal asks to stop.
+        path: The checkpoint, written after an epoch, at most once a second, every `minutes`, and when a signal
+            asks to stop.
         listener: Sees the progress.
         stop: Whether somebody asked to stop.
 
     Raises:
         TrainingError: The loss is NaN or infinite.
+        torch.OutOfMemoryError: A part of a batch does not fit, and `hparams.accumulate` does not allow a smaller one.
         Interrupted: A signal asked to stop; the checkpoint is written.
     """
-    return _Loop(training, path, listener, stop).run()
+    asked = training.hparams.accumulate
+    if asked != "auto":
+        return _Loop(training, path, listener, stop, asked).run()
+    modules = (training.network, training.method)
+    fresh = [{name: value.cpu().clone() for name, value in module.state_dict().items()} for module in modules]
+    for parts in (2**power for power in itertools.count()):
+        try:
+            return _Loop(training, path, listener, stop, parts).run()
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not out_of_memory(error) or parts >= training.batches.batch_size:
+                raise
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        # Begun anew, so that the weights are those of a training that had known from the start.
+        for module, state in zip(modules, fresh, strict=True):
+            module.load_state_dict(state)
+    raise AssertionError
 
 
 class _Loop:
-    def __init__(self, training: Training, path: Path, listener: Listener, stop: Stop):
+    def __init__(self, training: Training, path: Path, listener: Listener, stop: Stop, parts: int):
         self._training = training
         self._path = path
         self._listener = listener
         self._stop = stop
+        self._parts = parts  # of a batch, that go through the network one after the other
         self._device = training.precision.device
-        self._parameters = [*training.network.parameters(), *training.method.parameters()]
-        self._optimizer = optimizers.build(self._parameters, training.hparams)
-        self._scaler = training.precision.scaler()
+        parameters = [*training.network.parameters(), *training.method.parameters()]
+        self._descent = Descent(parameters, training.hparams, training.precision, training.world)
         self._average = copy.deepcopy(training.network) if training.hparams.ema else None
         self._history: list[EpochRow] = []
         self._epoch = 0
         self._step = 0  # of the epoch
-        self._steps = len(training.batches)  # of an epoch
-        self._tally = Tally(self._steps, self._device)
+        self._rows = training.batches.sizes
+        self._steps = len(self._rows)  # of an epoch
+        self._tally = Tally(self._rows, self._device)
+        look = _STEPS_BETWEEN_LOOKS[self._device.type]
+        self._look = look
+        self._finite = Finite(training.role, training.hparams.on_nan == "stop", self._steps, look, training.world)
         self._reported = 0.0
         self._saved = time.monotonic()
         self._pause = _SECONDS_BETWEEN_CHECKPOINTS
 
     def run(self) -> Trained:
-        resumed = self._restore()
+        self._restore()
         while self._epoch < self._training.hparams.epoch_count:
-            if not resumed:
-                torch.manual_seed(stream_seed(self._training.seed, "dropout", self._epoch))
-            resumed = False
+            if self._step == 0:
+                torch.manual_seed(self._dropout_seed())
             self._run_epoch()
             self._finish_epoch()
-            if self._stop.asked or time.monotonic() - self._saved > self._pause:
-                self._save()
-                self._stop.check()
+            since = time.monotonic() - self._saved
+            self._heed(since > min(self._pause, self._training.minutes * 60))
         seconds = sum(row["seconds"] for row in self._history)
         return Trained(self._evaluated.eval(), self._history, seconds)
 
@@ -147,73 +180,65 @@ class _Loop:
     def _evaluated(self) -> nn.Module:
         return self._training.network if self._average is None else self._average
 
+    def _dropout_seed(self) -> int:
+        rank = self._training.world.rank
+        return stream_seed(self._training.seed, "dropout", self._epoch, *([rank] if rank else []))
+
     def _run_epoch(self) -> None:
         training, batches = self._training, self._training.batches
         training.network.train()
         training.method.train()
         training.method.start_epoch(self._epoch, training.hparams.epoch_count)
-        look = _STEPS_BETWEEN_LOOKS[self._device.type]
         began = time.perf_counter()
-        for batch in itertools.islice(batches.epoch(self._epoch), self._step, None):
+        for batch in batches.epoch(self._epoch, start=self._step):
             try:
                 self._train_on(batch)
             except ValueError as error:
                 if "more than 1 value per channel" not in str(error):
                     raise
                 raise TrainingError(
-                    f"The {training.role} has batch norm, which learns nothing from a batch of {len(batch.labels)} "
+                    f"The {training.role} has batch norm, which learns nothing from a batch of {len(batch)} "
                     "of this size: a larger hparams.batch_size works."
                 ) from error
+            self._finite.saw(batch.index)
             self._step += 1
-            if self._step % look == 0 or self._step == self._steps:
-                self._check_finite(look)
+            looks = self._step % self._look == 0
+            if looks or self._step == self._steps:
+                self._finite.check(self._tally, self._epoch, self._step)
                 self._report()
-            if self._stop.asked and self._step < self._steps:
-                self._tally.seconds += time.perf_counter() - began
-                self._save()
-                self._stop.check()
-        self._tally.seconds += time.perf_counter() - began
+            self._tally.seconds += time.perf_counter() - began
+            if self._step < self._steps and (looks or (self._stop.asked and training.world.size == 1)):
+                self._heed(time.monotonic() - self._saved > training.minutes * 60)
+            began = time.perf_counter()
 
     def _train_on(self, batch: Batch) -> None:
-        training = self._training
-        rate = learning_rate(training.hparams, self._epoch * self._steps + self._step, self._steps)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        taught = training.teacher(batch)
-        with training.precision.autocast():
-            answered = training.student(batch.inputs)
-        losses = training.method(answered.float(), taught.float(), batch)
-        loss = torch.stack(list(losses.values())).sum()
-        self._optimizer.zero_grad(set_to_none=True)
-        self._descend(loss)
-        self._tally.add(self._step, loss, losses, answered.logits, batch.labels)
+        training, rows = self._training, self._rows[self._step]
+        step = self._epoch * self._steps + self._step
+        self._descent.begin(learning_rate(training.hparams, step, self._steps))
+        for part in batch.split(self._parts) if self._parts > 1 else (batch,):
+            taught = training.teacher(part)
+            with training.precision.autocast():
+                answered = training.student(part.inputs)
+            losses = training.method(answered.float(), taught.float(), part)
+            loss = functools.reduce(operator.add, losses.values())
+            self._descent.add(loss if len(part) == rows else loss * (len(part) / rows))
+            self._tally.add(self._step, losses, answered.logits, part.labels)
+        skipped = self._descent.finish()
+        if skipped is not None:
+            self._tally.skip(skipped)
         if self._average is not None:
             _move_average(self._average, training.network, training.hparams.ema)
 
-    def _descend(self, loss: Tensor) -> None:
-        scaler, clip = self._scaler, self._training.hparams.grad_clip
-        (scaler.scale(loss) if scaler else loss).backward()
-        if clip is not None:
-            if scaler:
-                scaler.unscale_(self._optimizer)
-            nn.utils.clip_grad_norm_(self._parameters, clip)
-        if scaler:
-            scaler.step(self._optimizer)
-            scaler.update()
-        else:
-            self._optimizer.step()
-
-    def _check_finite(self, look: int) -> None:
-        first = max(0, self._step - look)
-        bad = (~torch.isfinite(self._tally.trace[first : self._step])).nonzero()
-        if len(bad):
-            step = first + int(bad[0])
-            loss = self._tally.trace[step].item()
-            raise TrainingError(
-                f"The loss of the {self._training.role} is {loss} at epoch {self._epoch + 1}, step {step + 1} "
-                f"of {self._steps}: a lower hparams.lr, hparams.grad_clip=1 or precision=fp32 "
-                "may help."
-            )
+    def _heed(self, due: bool) -> None:
+        """Does between two steps what one of the processes must do, at the same step in all of them."""
+        wanted = _STOP if self._stop.asked else _SAVE if due else _GO
+        agreed = self._training.world.largest(wanted)
+        if agreed == _GO:
+            return
+        self._save()
+        if agreed == _STOP:
+            self._stop.number = self._stop.number or signal.SIGTERM
+            self._stop.check()
 
     def _report(self) -> None:
         now = time.monotonic()
@@ -226,18 +251,20 @@ class _Loop:
             self._epoch + 1,
             epochs,
             (self._epoch * steps + self._step) / (epochs * steps),
-            self._tally.trace[self._step - 1].item(),
+            self._tally.loss(self._step - 1).item(),
         )
 
     def _finish_epoch(self) -> None:
         training = self._training
+        self._share_statistics()
+        self._finite.check_weights(training.network, self._epoch)
         row: EpochRow = {
             "role": training.role,
             "epoch": self._epoch + 1,
             "step": (self._epoch + 1) * self._steps,
             "seconds": self._tally.seconds,
-            "lr": self._optimizer.param_groups[0]["lr"],
-            **self._tally.means(),
+            "lr": self._descent.rate,
+            **self._tally.means(training.world),
             "val_accuracy": self._accuracy(training.val),
             "test_accuracy": self._accuracy(training.test),
         }
@@ -245,57 +272,93 @@ class _Loop:
         self._listener.epoch(row, training.hparams.epoch_count)
         self._epoch += 1
         self._step = 0
-        self._tally = Tally(self._steps, self._device)
+        self._tally = Tally(self._rows, self._device)
 
     def _accuracy(self, batches: Batches | None) -> float | None:
         if batches is None:
             return None
-        return evaluate.accuracy(self._evaluated, batches.in_order(), self._training.precision)
+        world, precision = self._training.world, self._training.precision
+        right = evaluate.right(self._evaluated, batches.in_order(shard=world.shard), precision)
+        world.add_up([right])
+        return int(right) / len(batches.split)
+
+    def _share_statistics(self) -> None:
+        """Gives all processes the mean of what batch norm gathered in each."""
+        world = self._training.world
+        if world.size == 1:
+            return
+        shared = [buffer for buffer in self._buffers() if buffer.is_floating_point()]
+        world.add_up(shared)
+        for buffer in shared:
+            buffer /= world.size
+        if self._average is not None:
+            for kept, new in zip(self._average.buffers(), self._training.network.buffers(), strict=True):
+                kept.copy_(new)
+
+    def _buffers(self) -> list[Tensor]:
+        """Such as the statistics of batch norm; processes have each their own until an epoch ends."""
+        return [*self._training.network.buffers(), *self._training.method.buffers()]
 
     def _save(self) -> None:
         training = self._training
         began = time.monotonic()
-        checkpoint.save(
-            self._path,
-            {
-                "network": training.network.state_dict(),
-                "method": training.method.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-                "scaler": self._scaler.state_dict() if self._scaler else None,
-                "average": self._average.state_dict() if self._average is not None else None,
-                "history": json.dumps(self._history),  # one string: pickling every number takes long
-                "epoch": self._epoch,
-                "step": self._step,
-                "tally": self._tally.state(),
-                "random": checkpoint.random_state(self._device),
-            },
-        )
+        # What differs between processes; `network` holds the first one's.
+        own = {
+            "buffers": self._buffers(),
+            "tally": self._tally.state(),
+            "random": checkpoint.random_state(self._device),
+        }
+        ranks = training.world.gather(own)
+        if training.world.leads:
+            checkpoint.save(
+                self._path,
+                {
+                    "network": training.network.state_dict(),
+                    "method": training.method.state_dict(),
+                    **self._descent.state(),
+                    "average": self._average.state_dict() if self._average is not None else None,
+                    "history": json.dumps(self._history),  # one string: pickling every number takes long
+                    "epoch": self._epoch,
+                    "step": self._step,
+                    "parts": self._parts,
+                    "ranks": ranks,
+                },
+            )
         self._saved = time.monotonic()
         self._pause = max(_SECONDS_BETWEEN_CHECKPOINTS, (self._saved - began) / _SHARE_OF_TIME_FOR_CHECKPOINTS)
 
-    def _restore(self) -> bool:
-        """Continues from the checkpoint; true when that is in the middle of an epoch."""
+    def _restore(self) -> None:
+        training = self._training
         state = checkpoint.load(self._path)
         if state is None:
-            return False
-        self._training.network.load_state_dict(state["network"])
-        self._training.method.load_state_dict(state["method"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        if self._scaler:
-            self._scaler.load_state_dict(state["scaler"])
+            return
+        if state["step"] and len(state["ranks"]) != training.world.size:
+            raise TrainingError(
+                f"The {training.role} was stopped in the middle of an epoch by {len(state['ranks'])} processes: "
+                f"continue with as many (torchrun --nproc-per-node={len(state['ranks'])}), or remove "
+                f"{self._path.parent}."
+            )
+        training.network.load_state_dict(state["network"])
+        training.method.load_state_dict(state["method"])
+        self._descent.restore(state)
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         self._history = json.loads(state["history"])
         self._epoch, self._step = state["epoch"], state["step"]
-        self._tally.restore(state["tally"])
-        checkpoint.restore_random_state(state["random"], self._device)
-        return self._step > 0
+        self._parts = max(self._parts, state["parts"])
+        if self._step:
+            own = state["ranks"][training.world.rank]
+            self._tally.restore(own["tally"])
+            checkpoint.restore_random_state(own["random"], self._device)
+            for buffer, kept in zip(self._buffers(), own["buffers"], strict=True):
+                buffer.copy_(kept)
 
 
 @torch.no_grad()
 def _move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Moves averaged parameters towards the network's; buffers such as batch statistics are copied."""
-    for kept, new in zip(average.parameters(), network.parameters(), strict=True):
-        kept.lerp_(new, 1 - decay)
+    torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
+        list(average.parameters()), list(network.parameters()), 1 - decay
+    )
     for kept, new in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(new)

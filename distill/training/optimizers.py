@@ -19,11 +19,18 @@ def build(parameters: Iterable[nn.Parameter], hparams: Hparams) -> torch.optim.O
     """
     common = {"lr": hparams.lr, "weight_decay": hparams.weight_decay, "fused": True}
     match hparams.optimizer:
-        case "sgd":
-            return torch.optim.SGD(parameters, momentum=hparams.momentum, **common)
-        case "nesterov":
-            return torch.optim.SGD(parameters, momentum=hparams.momentum, nesterov=True, **common)
+        case "sgd" | "nesterov":
+            nesterov = hparams.optimizer == "nesterov"
+            sgd = torch.optim.SGD(parameters, momentum=hparams.momentum, nesterov=nesterov, **common)
+            return _from_zero(sgd) if hparams.momentum else sgd
         case "adam":
             return torch.optim.Adam(parameters, **common)
         case "adamw":
             return torch.optim.AdamW(parameters, **common)
+
+
+def _from_zero(sgd: torch.optim.SGD) -> torch.optim.SGD:
+    """Gives SGD its momentum in advance: where its first step is skipped, torch would leave it uninitialised."""
+    for parameter in sgd.param_groups[0]["params"]:
+        sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd

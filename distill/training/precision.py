@@ -28,12 +28,14 @@ class Precision:
     name: str
     device: torch.device
 
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """What autocast converts to; `None` where it does not."""
+        return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[self.name]
+
     def autocast(self) -> AbstractContextManager[Any]:
         """The context a forward pass runs in."""
-        if self.name == "fp32":
-            return nullcontext()
-        dtype = torch.bfloat16 if self.name == "bf16" else torch.float16
-        return torch.autocast(self.device.type, dtype=dtype)
+        return nullcontext() if self.dtype is None else torch.autocast(self.device.type, dtype=self.dtype)
 
     def scaler(self) -> torch.amp.GradScaler | None:
         """The loss scaler that fp16 needs against underflow of gradients."""
@@ -54,8 +56,6 @@ def resolve(name: str, device: torch.device, flops: float) -> Precision:
     if name == "auto":
         pays = device.type != "cpu" or flops >= _CPU_PAYS_FROM
         name = "bf16" if native_bf16(device) and pays else "fp32"
-    if name == "fp16" and device.type == "cpu":
-        raise DeviceError("precision=fp16 is not there on a CPU: use bf16 or fp32.")
     if name == "bf16" and device.type == "cuda" and not native_bf16(device):
         raise DeviceError("precision=bf16 is not there on this GPU: use fp16 or fp32.")
     return Precision(name, device)

@@ -2,71 +2,108 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from distill.training.world import World
 
 
 class Tally:
     """What an epoch adds up, on the device, so that no step waits for it.
 
     Args:
-        steps: Of the epoch.
+        rows: Examples of each step, over all processes.
         device: Where the losses are.
 
     Attributes:
-        trace: `[steps]` loss of each step, 0 for those still to come.
         seconds: Time spent on steps so far.
     """
 
-    def __init__(self, steps: int, device: torch.device):
-        self.trace = torch.zeros(steps, device=device)
+    def __init__(self, rows: Sequence[int], device: torch.device):
         self.seconds = 0.0
-        self._losses: dict[str, Tensor] = {}
-        self._right = torch.zeros((), dtype=torch.int64, device=device)
-        self._examples = 0
+        self._rows = rows
+        self._device = device
+        self._names: list[str] = []
+        self._terms = torch.zeros(len(rows), 0, device=device)
+        self._right = torch.zeros(sum(rows), dtype=torch.bool, device=device)
+        self._seen = 0
+        self._skipped = torch.zeros((), device=device)
+        self._nothing = torch.zeros((), device=device)
 
-    def add(self, step: int, loss: Tensor, losses: dict[str, Tensor], logits: Tensor, labels: Tensor) -> None:
-        """Counts a step.
+    def add(self, step: int, losses: dict[str, Tensor], logits: Tensor, labels: Tensor) -> None:
+        """Counts a step, or the part of it that went through the network at once.
 
         Args:
             step: Its number in the epoch.
-            loss: What was descended on, mean over the batch.
-            losses: Its terms by name.
+            losses: The terms of the loss, each a mean over these examples.
             logits: `[batch, classes]`.
             labels: `[batch]`.
         """
-        size = len(labels)
-        self.trace[step] = loss.detach()
-        for name, value in {"loss": loss, **{f"loss_{key}": term for key, term in losses.items()}}.items():
-            added = value.detach() * size
-            self._losses[name] = self._losses[name] + added if name in self._losses else added
-        self._right += (logits.detach().argmax(dim=1) == labels).sum()
-        self._examples += size
+        new = [name for name in losses if name not in self._names]
+        if new:
+            self._make_room(new)
+        terms = torch.stack([losses[name].detach() if name in losses else self._nothing for name in self._names])
+        self._terms[step].add_(terms, alpha=len(labels) / self._rows[step])
+        seen = self._seen + len(labels)
+        torch.eq(logits.detach().argmax(dim=1), labels, out=self._right[self._seen : seen])
+        self._seen = seen
 
-    def means(self) -> dict[str, float]:
-        """Losses per example and training accuracy, as seen while the epoch went on."""
+    def skip(self, skipped: Tensor) -> None:
+        """Counts a step that moved nothing where `skipped`, a scalar, is 1."""
+        self._skipped += skipped
+
+    def loss(self, step: int) -> Tensor:
+        """The loss of a step, the sum of its terms, a scalar."""
+        return self._terms[step].sum()
+
+    def finite(self, first: int, stop: int) -> bool:
+        """Whether the losses from step `first` on and before `stop` are neither NaN nor infinite."""
+        return math.isfinite(self._terms[first:stop].sum().item())
+
+    def first_not_finite(self, first: int, stop: int) -> int:
+        """The first of those steps whose loss is NaN or infinite; the last if each is finite and their sum is not."""
+        bad = (~torch.isfinite(self._terms[first:stop])).any(dim=1).nonzero()
+        return first + int(bad[0]) if len(bad) else stop - 1
+
+    def means(self, world: World) -> dict[str, float]:
+        """Losses per example, training accuracy as seen while the epoch went on, and skipped steps if there are any."""
+        right = self._right.sum()
+        world.add_up([self._terms])
+        world.add_up([right])
+        rows = torch.tensor(self._rows, dtype=torch.float32, device=self._device)[:, None]
+        seen = torch.isfinite(self._terms).all(dim=1, keepdim=True)  # a step that was skipped has no loss to speak of
+        means = torch.where(seen, self._terms * rows, 0.0).sum(dim=0) / (rows * seen).sum()
+        names = [f"loss_{name}" for name in self._names]
+        skipped = int(self._skipped)
         return {
-            **{name: (value / self._examples).item() for name, value in self._losses.items()},
-            "train_accuracy": self._right.item() / self._examples,
+            "loss": means.sum().item(),
+            **dict(zip(names, means.tolist(), strict=True)),
+            "train_accuracy": right.item() / sum(self._rows),
+            **({"skipped": skipped} if skipped else {}),
         }
 
     def state(self) -> dict[str, Any]:
         """All of it, for a checkpoint."""
         return {
-            "trace": self.trace,
             "seconds": self.seconds,
-            "losses": self._losses,
+            "names": self._names,
+            "terms": self._terms,
             "right": self._right,
-            "examples": self._examples,
+            "seen": self._seen,
+            "skipped": self._skipped,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from what `state` gave."""
-        device = self.trace.device
-        self.trace = state["trace"].to(device)
         self.seconds = state["seconds"]
-        self._losses = {name: value.to(device) for name, value in state["losses"].items()}
-        self._right = state["right"].to(device)
-        self._examples = state["examples"]
+        self._names, self._seen = list(state["names"]), state["seen"]
+        self._terms, self._right, self._skipped = (state[key].to(self._device) for key in ("terms", "right", "skipped"))
+
+    def _make_room(self, names: list[str]) -> None:
+        """A method may begin to use a term in the middle of an epoch."""
+        self._terms = torch.cat([self._terms, self._terms.new_zeros(len(self._rows), len(names))], dim=1)
+        self._names += names

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from distill.data.batches import Batches
+from distill.data.memory import SHARE, free_bytes
 from distill.methods import Method
 from distill.models.taps import Tapped
+from distill.training.layout import freeze
 from distill.training.precision import Precision
 from distill.types import Batch, Output
+
+_BYTES = 4  # of a logit in fp32
 
 TeacherOutputs = Callable[[Batch], Output]
 
@@ -22,22 +25,27 @@ def nobody(batch: Batch) -> Output:
 
 
 class Live:
-    """Runs the teacher, in evaluation mode and without gradient, on the very inputs the student sees."""
+    """Runs the teacher, in evaluation mode and without gradient, on the very inputs the student sees.
+
+    Args:
+        teacher: From now on only to be asked, under autocast of its precision.
+        precision: Of its forward pass.
+    """
 
     def __init__(self, teacher: Tapped, precision: Precision):
         self._teacher = teacher
-        self._precision = precision
-        teacher.network.eval().requires_grad_(False)
+        self.precision = precision
+        freeze(teacher.network, precision)
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Output:
         """The teacher's output for the batch."""
-        with self._precision.autocast():
+        with self.precision.autocast():
             return self._teacher(batch.inputs).float()
 
 
 class Cached:
-    """Logits computed once per example and kept by `Batch.index`.
+    """Logits computed once per example, and per view where there are fixed views, and kept by `Batch.index`.
 
     Args:
         live: The teacher to ask once.
@@ -46,14 +54,24 @@ class Cached:
     """
 
     def __init__(self, live: Live, batches: Batches, batch_size: int):
-        parts = [live(batch).logits for batch in batches.in_order(batch_size)]
-        self._logits: Tensor = torch.cat(parts)
+        views = range(batches.views or 1)
+        self._logits = [torch.cat([live(batch).logits for batch in batches.view(view, batch_size)]) for view in views]
 
     def __call__(self, batch: Batch) -> Output:
         """The kept output for the batch."""
-        return Output(self._logits[batch.index])
+        return Output(self._logits[batch.view].index_select(0, batch.index))
 
 
-def cacheable(method: Method, batches: Batches) -> bool:
-    """Whether keeping logits by index gives what a live teacher would: same view each epoch, logits only."""
-    return batches.augmentation.deterministic and not method.taps
+def cacheable(method: Method, batches: Batches, classes: int) -> bool:
+    """Whether keeping logits by index gives what a live teacher would, in memory that is there.
+
+    That takes views that come back in every epoch, and a method that reads logits only.
+
+    Args:
+        method: What reads the outputs.
+        batches: The transfer set.
+        classes: Width of the logits.
+    """
+    if batches.views is None or method.taps:
+        return False
+    return batches.views * len(batches.split) * classes * _BYTES <= free_bytes(batches.device) * SHARE

@@ -11,7 +11,6 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from distill import cli
-from distill.experiments import launch
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,6 @@ def distill(tmp_path, monkeypatch, capfd) -> Callable[..., Ended]:
 
     def run(*words: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["distill", *words])
-        for name, value in (("_sweep", None), ("_failure", None), ("_made", [])):
-            monkeypatch.setattr(launch, name, value)
         GlobalHydra.instance().clear()
         before = _paths(tmp_path)
         capfd.readouterr()

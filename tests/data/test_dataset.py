@@ -46,8 +46,8 @@ def test_validation_examples_are_a_stratified_part_of_train():
     assert (len(dataset.train), len(dataset.val)) == (1006, 251)
     expected = torch.bincount(whole.train.labels) * 251 / 1257
     assert (torch.bincount(dataset.val.labels) - expected).abs().max() < 1
-    parts = torch.cat([dataset.train.inputs, dataset.val.inputs]).flatten(1)
-    assert sorted(parts.tolist()) == sorted(whole.train.inputs.flatten(1).tolist())
+    parts = torch.cat([dataset.train.tensor, dataset.val.tensor]).flatten(1)
+    assert sorted(parts.tolist()) == sorted(whole.train.tensor.flatten(1).tolist())
 
 
 @pytest.mark.parametrize("fraction", [0.0001, 0.9999])
@@ -90,7 +90,7 @@ def test_label_noise_changes_exactly_that_share_of_the_training_labels():
     clean, noisy = digits(val_fraction=0.1), digits(val_fraction=0.1, label_noise=0.25)
     assert clean.val is not None
     assert noisy.val is not None
-    assert torch.equal(clean.train.inputs, noisy.train.inputs)
+    assert torch.equal(clean.train.tensor, noisy.train.tensor)
     assert (clean.train.labels != noisy.train.labels).sum() == round(0.25 * len(clean.train))
     assert torch.equal(clean.val.labels, noisy.val.labels)
     assert torch.equal(clean.test.labels, noisy.test.labels)
@@ -103,22 +103,22 @@ def test_total_label_noise_leaves_no_label_right():
 
 def test_an_omitted_class_shows_neither_its_pictures_nor_its_name_despite_noise():
     clean, noisy = digits(), digits(label_noise=0.3, omit_classes=[3])
-    three = {tuple(picture) for picture in clean.train.inputs[clean.train.labels == 3].flatten(1).tolist()}
-    assert not three & {tuple(picture) for picture in noisy.transfer.inputs.flatten(1).tolist()}
+    three = {tuple(picture) for picture in clean.train.tensor[clean.train.labels == 3].flatten(1).tolist()}
+    assert not three & {tuple(picture) for picture in noisy.transfer.tensor.flatten(1).tolist()}
     assert 3 not in noisy.transfer.labels
 
 
 def test_the_seed_decides_which_examples_and_nothing_else_does():
     one, same, other = (digits(limit_train=100, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(one.train.inputs, same.train.inputs)
-    assert not torch.equal(one.train.inputs, other.train.inputs)
-    assert torch.equal(one.test.inputs, other.test.inputs)
+    assert torch.equal(one.train.tensor, same.train.tensor)
+    assert not torch.equal(one.train.tensor, other.train.tensor)
+    assert torch.equal(one.test.tensor, other.test.tensor)
     assert one.fingerprint == other.fingerprint
 
 
 def test_normalisation_is_learnt_from_the_training_examples_alone():
     dataset = digits(limit_train=100)
-    assert dataset.normalization.offset.item() == pytest.approx(dataset.train.inputs.double().mean().item())
+    assert dataset.normalization.offset.item() == pytest.approx(dataset.train.tensor.double().mean().item())
     assert dataset.normalization.offset.item() != pytest.approx(digits().normalization.offset.item(), rel=1e-4)
 
 
@@ -143,6 +143,12 @@ def test_an_unknown_data_set_is_refused():
         ({"normalize": "given", "mean": [0.5], "std": [0.0]}, "std=[0.0] is not allowed"),
         ({"mean": [0.5]}, "mean=[0.5] is not allowed: without normalize=given"),
         ({"augment": "blur"}, "augment=blur"),
+        ({"cutout": -1}, "cutout=-1"),
+        ({"mixup": -0.1}, "mixup=-0.1"),
+        ({"views": 0, "augment": "jitter"}, "views=0"),
+        ({"views": 3}, "views=3 is not allowed: without augment or cutout all views of an example are the same"),
+        ({"views": 3, "augment": "jitter", "mixup": 0.2}, "views=3 is not allowed with mixup=0.2"),
+        ({"views": 3, "cutout": 2, "cutmix": 1.0}, "views=3 is not allowed with cutmix=1"),
     ],
 )
 def test_options_out_of_range_are_reported(values, message):

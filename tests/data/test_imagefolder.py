@@ -7,7 +7,6 @@ from PIL import Image
 
 from distill.config.options import read
 from distill.data import Dataset, load
-from distill.data.sources import imagefolder
 from distill.data.sources.imagefolder import ImageFolderOptions
 from distill.errors import ConfigError, DataError
 
@@ -39,11 +38,11 @@ def loaded(cache: Path, **values) -> Dataset:
 def test_train_and_test_folders_become_the_splits(pictures, cache):
     dataset = loaded(cache, path=pictures)
     assert dataset.classes == ("dark", "light")
-    assert dataset.train.inputs.shape == (8, 3, 4, 4)
+    assert dataset.train.tensor.shape == (8, 3, 4, 4)
     assert dataset.train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert dataset.test.labels.tolist() == [0, 0, 1, 1]
-    assert dataset.train.inputs[2].unique().tolist() == [0, 2]
-    assert dataset.train.inputs[7, :, 0, 0].tolist() == [255, 250, 3]
+    assert dataset.train.tensor[2].unique().tolist() == [0, 2]
+    assert dataset.train.tensor[7, :, 0, 0].tolist() == [255, 250, 3]
 
 
 def test_folders_can_be_given_one_by_one(pictures, cache):
@@ -55,8 +54,8 @@ def test_folders_can_be_given_one_by_one(pictures, cache):
 def test_a_single_folder_is_divided_by_class(pictures, cache):
     dataset = loaded(cache, path=pictures / "train", test_fraction=0.5)
     assert dataset.train.labels.tolist() == dataset.test.labels.tolist() == [0, 0, 1, 1]
-    both = torch.cat([dataset.train.inputs, dataset.test.inputs]).flatten(1).tolist()
-    assert sorted(both) == sorted(loaded(cache, path=pictures).train.inputs.flatten(1).tolist())
+    both = torch.cat([dataset.train.tensor, dataset.test.tensor]).flatten(1).tolist()
+    assert sorted(both) == sorted(loaded(cache, path=pictures).train.tensor.flatten(1).tolist())
 
 
 def test_pictures_are_scaled_to_the_shorter_side_and_cropped_in_the_middle(tmp_path, cache):
@@ -67,8 +66,8 @@ def test_pictures_are_scaled_to_the_shorter_side_and_cropped_in_the_middle(tmp_p
             file.parent.mkdir(parents=True)
             Image.fromarray(stripes).save(file)
     dataset = loaded(cache, path=tmp_path, size=8)
-    assert dataset.train.inputs.unique().tolist() == [50]
-    smaller = loaded(cache, path=tmp_path, size=4).train.inputs[0]
+    assert dataset.train.tensor.unique().tolist() == [50]
+    smaller = loaded(cache, path=tmp_path, size=4).train.tensor[0]
     assert smaller.shape == (3, 4, 4)
     assert (smaller[:, :, 1:3] == 50).all()
 
@@ -78,7 +77,7 @@ def test_one_channel_is_the_luma_of_the_colours(pictures, cache):
     assert dataset.input_shape == (1, 4, 4)
     # ITU-R 601-2, as PIL documents its conversion to grey.
     expected = (255 * 299 + 250 * 587 + 3 * 114) / 1000
-    assert dataset.train.inputs[7].unique().tolist() == [pytest.approx(expected, abs=1)]
+    assert dataset.train.tensor[7].unique().tolist() == [pytest.approx(expected, abs=1)]
 
 
 def test_transparent_palettes_and_turned_photographs_are_read(tmp_path, cache):
@@ -93,54 +92,52 @@ def test_transparent_palettes_and_turned_photographs_are_read(tmp_path, cache):
         (tmp_path / part / "b").mkdir()
         turned.save(tmp_path / part / "b" / "0.png", exif=exif)
     dataset = loaded(cache, path=tmp_path, size=4)
-    rows = dataset.train.inputs[1].float().mean((0, 2))
+    rows = dataset.train.tensor[1].float().mean((0, 2))
     assert rows[0] < 128 < rows[3]
 
 
-def test_decoded_pictures_are_kept_and_reused_without_a_word(pictures, cache, capfd, monkeypatch):
+def arrays(cache: Path) -> list[Path]:
+    return list(cache.glob("*.npy"))
+
+
+def no_decoding(*args) -> None:
+    raise AssertionError("decoded")
+
+
+def test_decoded_pictures_are_kept_and_reused(pictures, cache, capfd, monkeypatch):
     first = loaded(cache, path=pictures)
     assert capfd.readouterr().err.count("Decoding") == 2
-    assert len(list(cache.iterdir())) == 2
-    monkeypatch.setattr("distill.data.picture_cache._decode", None)
-    assert loaded(cache, path=pictures).fingerprint == first.fingerprint
-    assert capfd.readouterr() == ("", "")
+    assert len(arrays(cache)) == 2
+    monkeypatch.setattr("distill.data.pictures.decode", no_decoding)
+    again = loaded(cache, path=pictures)
+    assert again.fingerprint == first.fingerprint
+    assert torch.equal(again.train.tensor, first.train.tensor)
+    assert "Decoding" not in capfd.readouterr().err
 
 
 def test_a_changed_picture_or_size_is_decoded_anew(pictures, cache):
     before = loaded(cache, path=pictures)
     paint(pictures / "train" / "dark" / "0.png", (77, 77, 77), (16, 16))
     after = loaded(cache, path=pictures)
-    assert after.train.inputs[0].unique().tolist() == [77]
-    assert torch.equal(after.test.inputs, before.test.inputs)
+    assert after.train.tensor[0].unique().tolist() == [77]
+    assert torch.equal(after.test.tensor, before.test.tensor)
+    assert after.fingerprint != before.fingerprint
     assert loaded(cache, path=pictures, size=5).input_shape == (3, 5, 5)
 
 
 def test_a_damaged_cache_is_made_anew(pictures, cache):
     before = loaded(cache, path=pictures)
-    for file in cache.iterdir():
+    for file in arrays(cache):
         file.write_bytes(file.read_bytes()[:40])
-    assert loaded(cache, path=pictures).fingerprint == before.fingerprint
-
-
-def test_pictures_beyond_half_the_memory_stay_on_disk(pictures, cache, capfd, monkeypatch):
-    in_memory = loaded(cache, path=pictures)
-    monkeypatch.setattr(imagefolder, "_available_bytes", lambda: 100)
-    on_disk = loaded(cache, path=pictures)
-    assert "read from disk as they are needed" in capfd.readouterr().err
-    assert on_disk.fingerprint == in_memory.fingerprint
-    on_disk.train.inputs.zero_()
-    assert loaded(cache, path=pictures).fingerprint == in_memory.fingerprint
-
-
-def test_free_memory_is_found():
-    assert imagefolder._available_bytes() > 1_000_000
+    assert torch.equal(loaded(cache, path=pictures).train.tensor, before.train.tensor)
 
 
 def test_an_unreadable_picture_is_named_and_nothing_is_kept(pictures, cache):
     (pictures / "train" / "light" / "1.png").write_bytes(b"not a picture")
     with pytest.raises(DataError, match=r"light.1\.png is not a picture that can be read"):
         loaded(cache, path=pictures)
-    assert list(cache.iterdir()) == []
+    assert arrays(cache) == []
+    assert not list(cache.glob("*.tmp")) + list(cache.glob(".*.tmp"))
 
 
 def test_a_truncated_picture_is_refused(pictures, cache):
@@ -197,6 +194,8 @@ def test_a_share_beside_a_test_folder_is_refused(pictures, cache):
         ({"train": "a", "test": "b", "test_fraction": 0.5}, "test_fraction=0.5 is not allowed"),
         ({"path": "a", "channels": 2}, "channels=2"),
         ({"path": "a", "size": 0}, "size=0"),
+        ({"path": "a", "keep": "ram"}, "keep=ram"),
+        ({"path": "a", "workers": 0}, "workers=0"),
     ],
 )
 def test_options_that_do_not_fit_are_reported(values, message):

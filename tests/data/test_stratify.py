@@ -49,7 +49,7 @@ def test_limit_keeps_inputs_with_their_labels():
     labels = labels_of(30, 10)
     limited = limit(Split(labels[:, None].float(), labels), 8, seed=0)
     assert torch.bincount(limited.labels).tolist() == [6, 2]
-    assert limited.inputs.flatten().tolist() == limited.labels.tolist()
+    assert limited.tensor.flatten().tolist() == limited.labels.tolist()
 
 
 def test_limit_beyond_the_size_changes_nothing():

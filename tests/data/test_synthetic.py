@@ -8,8 +8,8 @@ from distill.data.sources.synthetic import SyntheticOptions
 
 def test_sizes_are_as_asked():
     dataset = load(SyntheticOptions(features=7, n_classes=3, n_train=40, n_test=20))
-    assert dataset.train.inputs.shape == (40, 7)
-    assert dataset.test.inputs.shape == (20, 7)
+    assert dataset.train.tensor.shape == (40, 7)
+    assert dataset.test.tensor.shape == (20, 7)
     assert dataset.class_count == 3
 
 
@@ -18,7 +18,7 @@ def test_a_shape_replaces_the_number_of_features():
 
 
 def test_inputs_are_standard_normal():
-    inputs = load(SyntheticOptions(n_train=4000)).train.inputs
+    inputs = load(SyntheticOptions(n_train=4000)).train.tensor
     assert inputs.mean().item() == pytest.approx(0, abs=5 / inputs.numel() ** 0.5)
     assert inputs.var().item() == pytest.approx(1, abs=5 * (2 / inputs.numel()) ** 0.5)
 
@@ -37,8 +37,8 @@ def test_labels_of_a_network_are_roughly_balanced():
 def least_squares_accuracy(labels: str) -> float:
     dataset = load(SyntheticOptions(features=10, n_train=4000, n_test=2000, labels=labels))  # type: ignore[arg-type]
     targets = torch.nn.functional.one_hot(dataset.train.labels, 5).float()
-    weights = torch.linalg.lstsq(dataset.train.inputs, targets).solution
-    return ((dataset.test.inputs @ weights).argmax(1) == dataset.test.labels).float().mean().item()
+    weights = torch.linalg.lstsq(dataset.train.tensor, targets).solution
+    return ((dataset.test.tensor @ weights).argmax(1) == dataset.test.labels).float().mean().item()
 
 
 def test_labels_of_a_network_can_be_learnt_and_random_ones_cannot():

@@ -36,7 +36,7 @@ def saved(folder: Path, suffix: str = ".npz", **changes: Any) -> str:
 @pytest.mark.parametrize("suffix", [".npz", ".pt", ".pth"])
 def test_arrays_come_back_as_they_were_saved(tmp_path, suffix):
     dataset = load(TensorsOptions(path=saved(tmp_path, suffix)))
-    assert torch.equal(dataset.train.inputs, torch.from_numpy(arrays()["x_train"]))
+    assert torch.equal(dataset.train.tensor, torch.from_numpy(arrays()["x_train"]))
     assert dataset.train.labels.tolist() == [0, 1, 2] * 4
     assert len(dataset.test) == 6
     assert dataset.classes == ("0", "1", "2")
@@ -52,8 +52,8 @@ def test_grey_pictures_gain_a_channel_and_other_numbers_become_floats(tmp_path):
     assert load(TensorsOptions(path=saved(tmp_path, **grey))).input_shape == (1, 4, 4)
     vectors: dict[str, Any] = {"x_train": np.arange(24).reshape(12, 2), "x_test": np.zeros((6, 2))}
     dataset = load(TensorsOptions(path=saved(tmp_path, **vectors)))
-    assert dataset.train.inputs.dtype == torch.float32
-    assert dataset.train.inputs[3].tolist() == [6.0, 7.0]
+    assert dataset.train.tensor.dtype == torch.float32
+    assert dataset.train.tensor[3].tolist() == [6.0, 7.0]
 
 
 def test_names_of_arrays_and_classes_can_be_given(tmp_path):

@@ -48,8 +48,8 @@ def mnist(root: Path, folder: str = "MNIST") -> Path:
 def test_idx_files_that_are_there_are_read_without_a_word(tmp_path, capfd, name, folder, second_class):
     mnist(tmp_path, folder)
     dataset = load(TorchvisionOptions(name=name, root=str(tmp_path), download=False))
-    assert torch.equal(dataset.train.inputs, torch.from_numpy(PICTURES["train"]).byte()[:, None])
-    assert torch.equal(dataset.test.inputs, torch.from_numpy(PICTURES["t10k"]).byte()[:, None])
+    assert torch.equal(dataset.train.tensor, torch.from_numpy(PICTURES["train"]).byte()[:, None])
+    assert torch.equal(dataset.test.tensor, torch.from_numpy(PICTURES["t10k"]).byte()[:, None])
     assert dataset.train.labels.tolist() == list(range(10)) * 2
     assert dataset.classes[1] == second_class
     assert capfd.readouterr() == ("", "")
@@ -103,7 +103,7 @@ def unchecked(monkeypatch):
 def test_cifar_pictures_have_their_channels_first(tmp_path, name, files, classes):
     pictures = cifar(tmp_path, name)
     dataset = load(TorchvisionOptions(name=name, root=str(tmp_path)))
-    assert torch.equal(dataset.train.inputs, torch.from_numpy(pictures).repeat(files, 1, 1, 1))
+    assert torch.equal(dataset.train.tensor, torch.from_numpy(pictures).repeat(files, 1, 1, 1))
     assert dataset.train.labels.tolist() == list(range(10)) * files
     assert dataset.class_count == classes
     assert dataset.classes[3] == "class 3"
@@ -123,7 +123,7 @@ def test_svhn_counts_its_tens_as_zeros(tmp_path, monkeypatch):
     monkeypatch.setattr(torchvision_datasets.SVHN, "_check_integrity", lambda self: True)
     dataset = load(TorchvisionOptions(name="svhn", root=str(tmp_path)))
     assert dataset.train.labels.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]
-    assert torch.equal(dataset.train.inputs, torch.from_numpy(pictures).permute(3, 2, 0, 1))
+    assert torch.equal(dataset.train.tensor, torch.from_numpy(pictures).permute(3, 2, 0, 1))
 
 
 def test_svhn_without_scipy_says_what_to_install(tmp_path, monkeypatch):

@@ -22,7 +22,6 @@ from distill.config import tree
 from distill.config.compose import Registries, check
 from distill.config.schema import Config
 from distill.data import datasets
-from distill.experiments import launch
 from distill.methods import methods
 from distill.models import models
 
@@ -72,10 +71,9 @@ def train(tmp_path, monkeypatch, capfd) -> Callable[..., Left]:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.chdir(tmp_path)
 
-    def run(*words: str) -> Left:
+    def run(*words: str, here: Path = tmp_path) -> Left:
+        monkeypatch.chdir(here)
         monkeypatch.setattr(sys, "argv", ["distill", "train", *words])
-        for name, value in (("_sweep", None), ("_failure", None), ("_made", [])):
-            monkeypatch.setattr(launch, name, value)
         GlobalHydra.instance().clear()
         with pytest.raises(SystemExit) as ended:
             cli.main()

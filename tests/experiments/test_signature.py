@@ -61,6 +61,9 @@ def usual(configure):
         ("dataset.limit_train=500", ALL),
         ("dataset.label_noise=0.1", ALL),
         ("dataset.augment=jitter", ALL),
+        ("dataset.cutout=2", ALL),
+        ("dataset.mixup=0.2", ALL),
+        ("dataset.cutmix=1.0", ALL),
         ("dataset.normalize=none", ALL),
         ("dataset.limit_transfer=200", {BASELINE, STUDENT}),
         ("dataset.omit_classes=[3]", {BASELINE, STUDENT}),
@@ -92,6 +95,11 @@ def test_what_leaves_the_weights_alone_leaves_the_signature_alone(configure, usu
 def test_the_size_of_an_augmentation_counts_once_it_is_on(configure):
     small, large = (signatures(configure("dataset.augment=jitter", f"dataset.jitter={n}")) for n in (1, 2))
     assert changed(small, large) == ALL
+
+
+def test_fixed_views_are_another_training_than_views_drawn_anew(configure):
+    fresh, fixed = (signatures(configure("dataset.augment=jitter", f"dataset.views={k}")) for k in ("null", 2))
+    assert changed(fresh, fixed) == ALL
 
 
 def test_where_the_data_lie_does_not_matter(configure):

@@ -1,6 +1,8 @@
 """The loop: the same seed gives the same bits, and what the hparams ask for happens to the weights."""
 
 import copy
+import dataclasses
+import math
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import parameters_to_vector
 
+from distill.data import Augmentation, Batches
 from distill.errors import TrainingError
 from distill.methods import create
 from distill.methods.base import Method
@@ -113,15 +116,97 @@ def test_the_average_of_the_weights_follows_its_closed_form(training, watcher, t
 
 class BecomesNan(Method):
     calls = 0
+    bad_call = 8
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         self.calls += 1
-        return {"hard": self.hard_loss(student.logits, batch) * (float("nan") if self.calls == 8 else 1.0)}
+        return {"hard": self.hard_loss(student.logits, batch) * (float("nan") if self.calls == self.bad_call else 1.0)}
 
 
-def test_a_loss_that_is_not_finite_stops_at_its_step(training, watcher, tmp_path):
+def test_a_loss_that_is_not_finite_stops_at_its_step_and_names_its_examples(training, watcher, tmp_path):
     plan = training(method=BecomesNan(create("none").options))
-    with pytest.raises(TrainingError, match=r"loss of the student is nan at epoch 2, step 3 of 5: .*hparams\.lr"):
+    epoch = [batch.index.tolist() for batch in plan.batches.epoch(1)]
+    with pytest.raises(TrainingError) as caught:
+        fit(plan, tmp_path / "c.pt", watcher(), Stop())
+    assert str(caught.value) == (
+        "The loss of the student is nan at epoch 2, step 3 of 5 (training examples "
+        f"{', '.join(map(str, epoch[2]))}): a lower hparams.lr, hparams.grad_clip=1, precision=fp32 or "
+        "hparams.on_nan=skip may help."
+    )
+    assert caught.value.facts["not_finite"] == {
+        "role": "student",
+        "epoch": 2,
+        "step": 3,
+        "examples": epoch[2],
+        "examples_of_the_step_before": epoch[1],
+    }
+
+
+def test_a_gradient_that_is_not_finite_stops_at_the_latest_after_its_epoch(training, batches, watcher, tmp_path):
+    plan = training(epochs=1)
+    plan.network.classifier.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingError, match=r"loss of the student is nan at epoch 1, step 2 of 5 \(training examples"):
+        fit(plan, tmp_path / "c.pt", watcher(), Stop())
+    plan = training(epochs=1, batches=batches(batch_size=40))
+    plan.network.classifier.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingError, match="weights of the student are not finite after epoch 1"):
+        fit(plan, tmp_path / "d.pt", watcher(), Stop())
+
+
+@pytest.mark.parametrize("optimizer", ["nesterov", "adamw"])
+@pytest.mark.parametrize(("clip", "bad"), [(None, (1, 2)), (1.0, (1, 2)), (None, (0, 0))])
+def test_a_step_that_is_not_finite_can_be_skipped_and_is_counted(optimizer, clip, bad, training, watcher, tmp_path):
+    """Skipping must leave weights and moments as if the batch had not been there."""
+    common = {"epochs": 2, "optimizer": optimizer, "schedule": "constant", "on_nan": "skip", "grad_clip": clip}
+    method = BecomesNan(create("none").options)
+    method.bad_call = bad[0] * 5 + bad[1] + 1
+    done = fit(training(method=method, **common), tmp_path / "c.pt", watcher(), Stop())
+    assert [row.get("skipped") for row in done.history] == [1 if epoch == bad[0] else None for epoch in (0, 1)]
+    assert all(math.isfinite(row["loss"]) for row in done.history)
+
+    class Without(Batches):
+        def epoch(self, number: int, start: int = 0):
+            yield from (batch for step, batch in enumerate(super().epoch(number, start)) if (number, step) != bad)
+
+    plan = training(**common)
+    batches = Without(plan.batches.split, 8, plan.batches.normalization, plan.batches.augmentation, plan.batches.seed)
+    expected = fit(dataclasses.replace(plan, batches=batches), tmp_path / "d.pt", watcher(), Stop())
+    assert torch.equal(vector(done.network), vector(expected.network))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(parts, training, watcher, tmp_path):
+    whole = fit(training(), tmp_path / "whole.pt", watcher(), Stop())
+    split = fit(training(accumulate=parts), tmp_path / "split.pt", watcher(), Stop())
+    torch.testing.assert_close(vector(split.network), vector(whole.network), rtol=1e-4, atol=1e-5)
+    for one, other in zip(split.history, whole.history, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
+        assert one["train_accuracy"] == other["train_accuracy"]
+
+
+def test_parts_are_doubled_until_they_fit_and_training_begins_anew(training, watcher, tmp_path):
+    calls = []
+
+    def small(module, inputs):
+        calls.append(len(inputs[0]))
+        if len(inputs[0]) > 3 and module.training:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    plan = training(accumulate="auto", dropout=0.3)
+    plan.network.register_forward_pre_hook(small)
+    done = fit(plan, tmp_path / "auto.pt", watcher(), Stop())
+    assert calls[:4] == [8, 4, 2, 2]
+    expected = fit(training(accumulate=4, dropout=0.3), tmp_path / "four.pt", watcher(), Stop())
+    assert torch.equal(vector(done.network), vector(expected.network))
+
+
+def test_memory_that_runs_out_for_one_example_is_an_error(training, watcher, tmp_path):
+    def never(module, inputs):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    plan = training(accumulate="auto")
+    plan.network.register_forward_pre_hook(never)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
         fit(plan, tmp_path / "c.pt", watcher(), Stop())
 
 
@@ -162,14 +247,30 @@ def test_a_cached_teacher_teaches_the_very_same_weights_as_a_live_one(training, 
     assert torch.equal(*students)
 
 
+def test_cached_views_teach_the_very_same_weights_as_a_live_teacher(training, watcher, tmp_path):
+    random = torch.Generator().manual_seed(2)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, bias=False))
+    network[1].weight.data = torch.randint(-4, 5, (3, 16), generator=random).float()
+    live = Live(Tapped(network), FP32)
+    students = []
+    for name in ("live", "cached"):
+        plan = training(method=create("hinton"), epochs=5)
+        batches = Batches(plan.batches.split, 8, plan.batches.normalization, Augmentation(1, flip=True, views=2), 5)
+        teacher = live if name == "live" else Cached(live, batches, batch_size=7)
+        plan = dataclasses.replace(plan, batches=batches, teacher=teacher)
+        students.append(vector(fit(plan, tmp_path / name, watcher(), Stop()).network))
+    assert torch.equal(*students)
+    assert cacheable(create("hinton"), batches, 3)
+
+
 def test_teachers_are_cached_only_where_that_is_exact(batches):
     class ReadsFeatures(Hinton):
         taps = frozenset({"features"})
 
     hinton = Hinton(HintonOptions())
-    assert cacheable(hinton, batches())
-    assert not cacheable(hinton, batches(shift=1))
-    assert not cacheable(ReadsFeatures(hinton.options), batches())
+    assert cacheable(hinton, batches(), 3)
+    assert not cacheable(hinton, batches(shift=1), 3)
+    assert not cacheable(ReadsFeatures(hinton.options), batches(), 3)
 
 
 def test_methods_hear_of_each_epoch_before_its_first_step(training, watcher, tmp_path):

@@ -67,18 +67,27 @@ def same(first: nn.Module, second: nn.Module) -> bool:
     [{"stop_at_step": 1}, {"stop_at_step": 8}, {"stop_at_epoch": 1}, {"stop_at_step": 14}, {"stop_at_epoch": 3}],
     ids=lambda moment: "-".join(map(str, *moment.items())),
 )
-@pytest.mark.parametrize("optimizer", ["nesterov", "adamw"])
-def test_stopping_and_continuing_changes_no_bit(moment, optimizer, taught, watcher, tmp_path):
-    whole_plan = taught(optimizer=optimizer)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "nesterov"},
+        {"optimizer": "adamw"},
+        {"precision": Precision("fp16", torch.device("cpu"))},  # the loss scaler has a state
+        {"accumulate": 2, "grad_clip": 0.5},
+    ],
+    ids=["nesterov", "adamw", "fp16", "accumulate"],
+)
+def test_stopping_and_continuing_changes_no_bit(moment, changes, taught, watcher, tmp_path):
+    whole_plan = taught(**changes)
     whole = fit(whole_plan, tmp_path / "whole.pt", watcher(), Stop())
 
     stopped = watcher(**moment)
     with pytest.raises(Interrupted) as caught:
-        fit(taught(optimizer=optimizer), tmp_path / "part.pt", stopped, stopped.stop)
+        fit(taught(**changes), tmp_path / "part.pt", stopped, stopped.stop)
     assert caught.value.number == 15
     torch.rand(11)
     seen = watcher()
-    plan = taught(optimizer=optimizer)
+    plan = taught(**changes)
     rest = fit(plan, tmp_path / "part.pt", seen, Stop())
 
     assert stopped.steps + seen.steps == 15
@@ -97,6 +106,19 @@ def test_stopping_twice_changes_no_bit_either(taught, watcher, tmp_path):
     rest = fit(taught(), tmp_path / "part.pt", watcher(), Stop())
     assert same(rest.network, whole.network)
     assert without_clock(rest.history) == without_clock(whole.history)
+
+
+def test_a_checkpoint_is_written_within_an_epoch_when_time_is_up(taught, watcher, tmp_path):
+    path = tmp_path / "c.pt"
+    seen: list[tuple[int, int]] = []
+
+    def look() -> None:
+        state = checkpoint.load(path)
+        seen.append((state["epoch"], state["step"]) if state else (0, 0))
+
+    fit(taught(minutes=1e-9), path, watcher(on_step=look), Stop())
+    # Looked at before each step is saved; after the last step of an epoch the epoch itself is.
+    assert seen[:7] == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (1, 1)]
 
 
 def test_adapters_train_with_the_student_and_stand_in_the_checkpoint(taught, watcher, tmp_path):
@@ -122,15 +144,6 @@ def test_a_corrupt_checkpoint_is_said_and_training_starts_over(training, watcher
         again = fit(training(), path, seen, Stop())
     assert seen.steps == 15
     assert same(again.network, expected.network)
-
-
-def test_a_checkpoint_of_another_format_is_left_alone(tmp_path):
-    path = tmp_path / "c.pt"
-    torch.save({"format": 0, "epoch": 3}, path)
-    assert checkpoint.load(path) is None
-    torch.save([1, 2], path)
-    assert checkpoint.load(path) is None
-    assert checkpoint.load(tmp_path / "absent.pt") is None
 
 
 def test_what_is_saved_comes_back(tmp_path):

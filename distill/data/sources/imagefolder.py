@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from distill.config.dataset_options import DatasetOptions
 from distill.config.options import BelowOne, Count
-from distill.data.picture_cache import decoded
+from distill.data.decoding import VERSION
+from distill.data.keeping import Keep, decoded
+from distill.data.listing import Listing, listing
 from distill.data.source import Source
 from distill.data.sources import datasets
 from distill.data.stratify import divide
 from distill.errors import ConfigError, DataError
 from distill.seeds import generator
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+# So many pictures tell the mean to well under one of 255 levels: that of single pictures varies by some 40.
+_STATISTICS_OF = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +35,9 @@ class ImageFolderOptions(DatasetOptions):
             no folder for it.
         size: Side of the square that pictures are scaled and centre-cropped to, pixels.
         channels: 3 for colour, 1 for grey.
+        keep: Where decoded pictures are: in `memory`, on `disk` (mapped into memory), or `none`: decoded anew
+            in each epoch. `auto` takes the first with room, by measured free memory and disk.
+        workers: Threads that read and decode pictures before they are needed; `auto` takes one per core.
         cache: Folder for the decoded pictures, so that the next run need not decode them.
     """
 
@@ -46,6 +48,8 @@ class ImageFolderOptions(DatasetOptions):
     test_fraction: BelowOne | None = None
     size: Count = 32
     channels: Literal[1, 3] = 3
+    keep: Keep = "auto"
+    workers: Count | Literal["auto"] = "auto"
     cache: str = "outputs/cache"
 
     def check(self) -> Iterable[str]:
@@ -58,28 +62,11 @@ class ImageFolderOptions(DatasetOptions):
             yield f"test_fraction={self.test_fraction} is not allowed: test={self.test} is given already."
 
 
-@dataclass(frozen=True)
-class _Listing:
-    """Pictures found under one folder."""
-
-    folder: Path
-    classes: tuple[str, ...]
-    files: list[Path]
-    labels: Tensor
-
-    def take(self, positions: Tensor) -> _Listing:
-        return _Listing(
-            self.folder,
-            self.classes,
-            [self.files[position] for position in positions.tolist()],
-            self.labels[positions],
-        )
-
-
 @datasets.register("imagefolder", ImageFolderOptions)
 def load(options: ImageFolderOptions) -> Source:
-    """Lists, decodes and scales the pictures."""
-    train, test = _listings(options)
+    """Lists the pictures, and decodes them unless that is done anew in each epoch."""
+    parts = _listings(options)
+    train, test = parts
     if train.classes != test.classes:
         raise DataError(
             "dataset=imagefolder: "
@@ -91,25 +78,29 @@ def load(options: ImageFolderOptions) -> Source:
             "dataset=imagefolder: "
             f"{train.folder} holds one class ({train.classes[0]}); telling classes apart needs at least two folders."
         )
-    arrays = [
-        decoded(part.files, part.folder, options.size, options.channels, Path(options.cache).expanduser())
-        for part in (train, test)
-    ]
-    room = _available_bytes() / 2
-    size = sum(array.nbytes for array in arrays)
-    if size <= room:
-        inputs = [torch.from_numpy(array.copy()) for array in arrays]
-    else:
-        print(
-            f"The decoded pictures take {size / 1e9:.1f} GB while {room / 1e9:.1f} GB, half of the free "
-            "memory, may be used: they are read from disk as they are needed.",
-            file=sys.stderr,
-        )
-        inputs = [torch.from_numpy(array) for array in arrays]
-    return Source(inputs[0], train.labels, inputs[1], test.labels, train.classes)
+    cache = Path(options.cache).expanduser()
+    shape = (options.channels, options.size, options.size)
+    train_inputs, test_inputs = decoded(parts, shape, options.keep, cache, _workers(options))
+    return Source(
+        train_inputs,
+        train.labels,
+        test_inputs,
+        test.labels,
+        train.classes,
+        # Not of the pixels: what is done to the pictures must not depend on where they are kept.
+        identity=repr((VERSION, shape, [part.digest(cache) for part in parts])),
+        statistics_of=_STATISTICS_OF,
+    )
 
 
-def _listings(options: ImageFolderOptions) -> tuple[_Listing, _Listing]:
+def _workers(options: ImageFolderOptions) -> int:
+    if options.workers != "auto":
+        return options.workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # torchrun's processes share a machine
+
+
+def _listings(options: ImageFolderOptions) -> tuple[Listing, Listing]:
     folder = Path(options.train or options.path or "").expanduser()
     test = None if options.test is None else Path(options.test).expanduser()
     if options.path is not None and (folder / "train").is_dir():
@@ -119,8 +110,8 @@ def _listings(options: ImageFolderOptions) -> tuple[_Listing, _Listing]:
     if test is not None:
         if options.test_fraction is not None:
             raise ConfigError(f"dataset.test_fraction={options.test_fraction} is not allowed: {test} is the test set.")
-        return _listing(folder), _listing(test)
-    everything = _listing(folder)
+        return listing(folder), listing(test)
+    everything = listing(folder)
     if options.test_fraction is None:
         raise DataError(
             "dataset=imagefolder: "
@@ -130,35 +121,3 @@ def _listings(options: ImageFolderOptions) -> tuple[_Listing, _Listing]:
     count = round(options.test_fraction * len(everything.files))
     stays, apart = divide(everything.labels, count, generator(options.seed, "test"))
     return everything.take(stays), everything.take(apart)
-
-
-def _listing(folder: Path) -> _Listing:
-    if not folder.is_dir():
-        raise DataError(
-            "dataset=imagefolder: "
-            f"there is no folder {folder}; give one that holds a folder of pictures for each class."
-        )
-    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not classes:
-        raise DataError(
-            "dataset=imagefolder: "
-            f"{folder} holds no folders; put the pictures of each class into a folder named after it."
-        )
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(file for file in (folder / name).rglob("*") if file.suffix.lower() in _SUFFIXES)
-        if not found:
-            raise DataError(f"dataset=imagefolder: {folder / name} holds no pictures ({', '.join(sorted(_SUFFIXES))}).")
-        files += found
-        labels += [label] * len(found)
-    return _Listing(folder, tuple(classes), files, torch.tensor(labels))
-
-
-def _available_bytes() -> int:
-    """Memory that is free for us, bytes."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,54 @@
+"""Processes that train along with the first one, started by `torchrun`: they leave no files and say nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distill.errors import DistillError
+
+_MISTAKE, _SIGNALLED = 2, 128
+
+
+def follows() -> bool:
+    """Whether this is not the first of several processes."""
+    return int(os.environ.get("RANK", "0")) > 0
+
+
+@contextmanager
+def following(words: list[str]) -> Iterator[list[str]]:
+    """Keeps a process that follows from doing what the first one does for all; in others nothing changes.
+
+    What ends the first process with a sentence ends this one without; a bug shows its traceback.
+
+    Args:
+        words: The command line after `distill train`.
+
+    Yields:
+        The words to go by: what is left behind goes to a folder that is removed at the end.
+    """
+    if not follows():
+        yield words
+        return
+    here, streams = Path.cwd(), (sys.stdout, sys.stderr)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    kept = {stream.fileno(): os.dup(stream.fileno()) for stream in streams}
+    with tempfile.TemporaryDirectory(prefix="distill-") as folder:
+        for stream in streams:
+            stream.flush()
+            os.dup2(nowhere, stream.fileno())
+        try:
+            yield [*words, f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep"]
+        except DistillError:
+            sys.exit(_MISTAKE)
+        except KeyboardInterrupt as error:
+            sys.exit(_SIGNALLED + getattr(error, "number", 2))
+        finally:
+            for stream in streams:
+                stream.flush()
+                os.dup2(kept[stream.fileno()], stream.fileno())
+            os.chdir(here)

@@ -1,0 +1,102 @@
+"""One step down the gradient: of a whole batch, in as many parts and processes as it is computed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from distill.config.schema import Hparams
+from distill.training import optimizers
+from distill.training.precision import Precision
+from distill.training.world import World
+
+
+class Descent:
+    """Moves parameters; holds the optimiser and, for fp16, the loss scaler.
+
+    Args:
+        parameters: Of the network and of the method's adapters.
+        hparams: Optimiser, clipping, and what to do with a gradient that is not finite.
+        precision: Of the forward pass.
+        world: The processes that share a batch.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], hparams: Hparams, precision: Precision, world: World):
+        self._parameters = list(parameters)
+        self._optimizer = optimizers.build(self._parameters, hparams)
+        self._scaler = precision.scaler()
+        self._clip = hparams.grad_clip
+        self._skips = hparams.on_nan == "skip"
+        self._world = world
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the latest step."""
+        return self._optimizer.param_groups[0]["lr"]
+
+    def begin(self, rate: float) -> None:
+        """Starts a step.
+
+        Args:
+            rate: Its learning rate.
+        """
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def add(self, loss: Tensor) -> None:
+        """Adds the gradient of a part of the batch; the losses of all parts must sum to that of the batch."""
+        (self._scaler.scale(loss) if self._scaler else loss).backward()
+
+    def finish(self) -> Tensor | None:
+        """Takes the step.
+
+        Returns:
+            Where steps may be skipped: 1.0 if this one was, else 0.0, a scalar on the device.
+        """
+        if self._world.size > 1:
+            self._world.add_up(self._gradients())
+        if self._scaler:
+            self._scaler.unscale_(self._optimizer)
+        norm = None
+        if self._clip is not None:
+            norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
+        skipped = None
+        if self._scaler:
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        elif self._skips:
+            skipped = self._step_where_finite(norm)
+        else:
+            self._optimizer.step()
+        return skipped
+
+    def state(self) -> dict[str, Any]:
+        """All of it, for a checkpoint."""
+        scaler = self._scaler.state_dict() if self._scaler else None
+        return {"optimizer": self._optimizer.state_dict(), "scaler": scaler}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state` gave."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._scaler:
+            self._scaler.load_state_dict(state["scaler"])
+
+    def _gradients(self) -> list[Tensor]:
+        return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+
+    def _step_where_finite(self, norm: Tensor | None) -> Tensor:
+        """Lets the fused optimiser itself leave a step out, as it does for a scaler: no device is waited for."""
+        if norm is None:
+            norm = nn.utils.get_total_norm(self._gradients())
+        skipped = (~torch.isfinite(norm)).float()
+        optimizer: Any = self._optimizer
+        optimizer.grad_scale, optimizer.found_inf = None, skipped
+        try:
+            optimizer.step()
+        finally:
+            del optimizer.grad_scale, optimizer.found_inf
+        return skipped

@@ -1,0 +1,94 @@
+"""Two processes that train one network together, against one that trains it alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill.models import weights
+
+RUN = (
+    "model@student=cnn_student",
+    "dataset.augment=crop_flip",
+    "hparams=smoke",
+    "hparams.batch_size=15",
+    "precision=fp32",
+)
+
+
+@pytest.fixture
+def together(tmp_path) -> Callable[..., subprocess.Popen[str]]:
+    """`together("T=2")` begins `distill train T=2` in two processes."""
+
+    def begin(*words: str) -> subprocess.Popen[str]:
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        return subprocess.Popen(
+            [*torchrun, "-m", "distill", "train", *words],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return begin
+
+
+def _ended(process: subprocess.Popen[str]) -> str:
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    return said
+
+
+def _run(output: Path) -> Path:
+    (record,) = output.glob("runs/*/run.json")
+    return record.parent
+
+
+def test_two_processes_give_the_table_of_one(together, train, read_table, tmp_path):
+    said = _ended(together(*RUN, "output=two"))
+    assert said.count("In this one run") == 1
+    alone = train(*RUN)
+    two = _run(tmp_path / "two")
+    assert json.loads((two / "run.json").read_text())["processes"] == 2
+    assert alone.facts["processes"] == 1
+    for ours, theirs in zip(read_table(two / "results.csv"), alone.rows, strict=True):
+        assert ours["signature"] == theirs["signature"]
+        assert float(ours["nll"]) == pytest.approx(float(theirs["nll"]), rel=1e-3)
+    for ours, theirs in zip(read_table(two / "metrics.csv"), read_table(alone.folder / "metrics.csv"), strict=True):
+        assert float(ours["loss"]) == pytest.approx(float(theirs["loss"]), rel=1e-3)
+        assert float(ours["train_accuracy"]) == pytest.approx(float(theirs["train_accuracy"]), abs=0.02)
+
+
+def test_two_processes_that_are_stopped_continue_to_the_same_bits(together, tmp_path):
+    words = ("hparams.epochs=40", "teacher.dropout=0.2", "dataset.augment=jitter", "model@teacher=mlp_64")
+    process = together(*words, "output=stopped")
+    assert process.stdout is not None
+    seen = next(line for line in process.stdout if line.startswith("teacher   epoch "))
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode != 0
+    record = json.loads((_run(tmp_path / "stopped") / "run.json").read_text())
+    assert record["status"] == "interrupted", seen
+    said = _ended(together(*words, "output=stopped"))
+    assert "teacher   epoch  1/40" not in said
+    _ended(together(*words, "output=whole"))
+    for role in ("teacher", "baseline", "student"):
+        newest = max((tmp_path / "stopped" / "runs").iterdir())
+        folders = (newest, _run(tmp_path / "whole"))
+        one, two = (weights.load(folder / "checkpoints" / f"{role}.safetensors") for folder in folders)
+        assert all(torch.equal(one[name], two[name]) for name in one), role
+
+
+def test_a_mistake_is_told_once(together, tmp_path):
+    process = together("T=0")
+    said, _ = process.communicate()
+    assert process.returncode != 0
+    assert said.count("distill: T=0 is not allowed: it must be greater than 0.") == 1
+    assert not list(tmp_path.glob("outputs/runs/*"))
