@@ -10,6 +10,7 @@ distill: does knowledge distillation help here, by how much, and what does the s
 
 Usage
   distill train [group=option] [key=value] ...   train teacher, baseline and distilled student, and compare
+  distill train resume=FOLDER                    continue a run or sweep that was interrupted
   distill report [PATH ...]                      rebuild tables, plots and verdict from run folders
   distill list KIND                              models, datasets, methods, hparams or experiments
   distill store ls | rm NAME ...                 the trained networks that are kept for reuse

@@ -24,6 +24,7 @@ import copy
 import functools
 import operator
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -389,7 +390,7 @@ def main() -> None:
     if asked.quick:
         asked.synthetic, asked.examples, asked.repeats = True, 128, 1
 
-    console = Console(width=150)
+    console = Console(width=160)
     unit = f"median of {asked.repeats} epochs, milliseconds per 1,000 examples"
     say_where(console, unit, devices.resolve(asked.device))
     table = Table(box=SIMPLE)
@@ -403,6 +404,7 @@ def main() -> None:
             words = _words_for_data(case, asked, examples, Path(folder))
             times = _measure(case, words, asked.repeats, asked.device, Path(folder))
         table.add_row(*_row(case, times, examples))
+        print(f"measured: {case.name}", file=sys.stderr)
     console.print(table)
 
 

@@ -59,7 +59,12 @@ class Display:
 
     def say(self, text: str, style: str = "") -> None:
         """One line that stays."""
-        self.console.print(Text(text, style=style), soft_wrap=True)
+        try:
+            self.console.print(Text(text, style=style), soft_wrap=True)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            pass  # a log on a disk that is full is no reason to lose a training
 
     def warn(self, text: str) -> None:
         """One line about something that is not as it should be."""

@@ -181,10 +181,8 @@ class Workshop:
                 raise made.failure
             try:
                 artifact = self._make(node, parents, made_of, identity)
-            except RuntimeError as error:  # a CPU has no error of its own for this
-                if not out_of_memory(error):
-                    raise
-                raise self._too_large(node) from error
+            except RuntimeError as error:
+                raise self._explained(node, error) from error
         return Obtained(node, artifact, reused=False, outputs=self._outputs if parents else None)
 
     def _identify(self, node: Node, parents: Sequence[tuple[Node, str]]) -> tuple[dict[str, Any], str]:
@@ -192,14 +190,22 @@ class Workshop:
         made_of = ingredients(node, self._config.dataset, self._data, self._requested_precision(node), parents)
         return made_of, signature(made_of)
 
-    def _too_large(self, node: Node) -> TrainingError:
-        key = f"hparams.{_options_of(node)}"
-        smaller = "" if node.hparams.accumulate == "auto" else f"{key}.accumulate=auto, "
-        return TrainingError(
-            f"The {node.role} ({node.model.label()}) does not fit into the memory of {self._device} with "
-            f"{key}.batch_size={node.hparams.batch_size} and precision={node.hparams.precision}: {smaller}"
-            "a smaller batch or a smaller network may fit."
-        )
+    def _explained(self, node: Node, error: RuntimeError) -> Exception:
+        """What torch says of the machine, as a sentence; anything else as it is."""
+        run, said = self._config.run, str(error).partition("\n")[0]
+        if out_of_memory(error):
+            key = f"hparams.{_options_of(node)}"
+            smaller = "" if node.hparams.accumulate == "auto" else f"{key}.accumulate=auto, "
+            return TrainingError(
+                f"The {node.role} ({node.model.label()}) does not fit into the memory of {self._device} with "
+                f"{key}.batch_size={node.hparams.batch_size} and precision={node.hparams.precision}: {smaller}"
+                "a smaller batch or a smaller network may fit."
+            )
+        if run.compile and type(error).__module__.startswith("torch._"):
+            return TrainingError(f"compile=true is not possible here ({said}); use compile=false.")
+        if run.deterministic and "deterministic" in said:
+            return TrainingError(f"deterministic=true is not possible for the {node.role} ({said}).")
+        return error
 
     def _reusable(self, node: Node, identity: str) -> Artifact | None:
         artifact = self._store.find(node.role, identity, self._display.warn)
@@ -358,7 +364,9 @@ class Workshop:
         """What `auto` may become here; a network trained in another precision is another network."""
         name = node.hparams.precision
         native = precision.native_bf16(self._device)
-        return f"auto, {'bf16' if native else 'fp32'} on {self._device.type}" if name == "auto" else name
+        asked = f"auto, {'bf16' if native else 'fp32'} on {self._device.type}" if name == "auto" else name
+        # On a CPU bits are equal anyway; elsewhere those that were made without the promise do not keep it.
+        return f"{asked}, deterministic" if self._config.run.deterministic and self._device.type != "cpu" else asked
 
     def _precision(self, node: Node, network: nn.Module) -> Precision:
         return precision.resolve(node.hparams.precision, self._device, self._work(node, network))
@@ -372,7 +380,9 @@ def outputs_of(training: Training) -> str | None:
     """How the teacher of a training is asked: `cached` or `live`; `None` without a teacher."""
     if training.teacher is nobody:
         return None
-    return "cached" if isinstance(training.teacher, Cached) else "live"
+    if not isinstance(training.teacher, Cached):
+        return "live"
+    return "cached" if training.teacher.views == 1 else f"cached in {training.teacher.views} views"
 
 
 def _options_of(node: Node) -> str:

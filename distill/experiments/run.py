@@ -232,10 +232,10 @@ def _tell(display: Display, one: Obtained) -> None:
         how = f"reused from the store, trained {_age(time.time() - record.created)} ago"
     elif not one.node.model.train:
         how = f"taken as it is from {one.node.model.checkpoint}"
-    if one.outputs == "cached":
-        how += ", teacher asked once per example"
-    elif one.outputs == "live":
+    if one.outputs == "live":
         how += ", teacher asked live"
+    elif one.outputs is not None:
+        how += f", teacher asked once per example{one.outputs.removeprefix('cached')}"
     display.network(one.node.role, f"{record.model:16} {record.measures['accuracy']:7.2%}  {how}")
 
 

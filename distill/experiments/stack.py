@@ -30,6 +30,7 @@ from distill.training import stackable, stacked
 from distill.training.device import deterministic, out_of_memory, threads_for
 from distill.training.fit import Trained, Training
 from distill.training.interrupt import Stop, polite
+from distill.training.layout import keep_memory
 from distill.training.teacher_outputs import Live, TeacherOutputs
 
 _MEMBERS, _STATE = "members.json", "checkpoint.pt"
@@ -51,6 +52,7 @@ def train(configs: Sequence[Config], display: Display, began: float) -> dict[str
     Raises:
         Interrupted: A signal asked to stop; checkpoints are written.
     """
+    keep_memory()
     made: dict[str, Made] = {}
     stop = Stop()
     remaining = list(configs)
@@ -208,7 +210,7 @@ class Bench(Workshop):
 
     def _train_stack(self, stack: list[Wanted]) -> None:
         first = stack[0]
-        self._say(f"{count(stack)} as one training ({', '.join(differences(stack))} differ)")
+        self._say(f"{count(stack)} as one training ({differences(stack)})")
         with ExitStack() as held:
             for each in sorted(stack, key=lambda each: each.name):
                 held.enter_context(self._store.lock(each.node.role, each.identity, self._wait))

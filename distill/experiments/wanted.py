@@ -45,8 +45,13 @@ def divide(group: list[Wanted], at_most: int) -> list[list[Wanted]]:
     return [group[start:stop] for start, stop in itertools.pairwise(cuts)]
 
 
-def differences(group: Sequence[Wanted]) -> Iterator[str]:
-    """The keys in which they differ."""
+def differences(group: Sequence[Wanted]) -> str:
+    """The keys in which they differ, such as `T, alpha differ`."""
+    keys = list(_different(group))
+    return f"{', '.join(keys)} {'differ' if len(keys) > 1 else 'differs'}"
+
+
+def _different(group: Sequence[Wanted]) -> Iterator[str]:
     nodes = [each.node for each in group]
     for options in ([vars(node.method) for node in nodes], [vars(node.hparams) for node in nodes]):
         yield from (name for name in options[0] if any(other[name] != options[0][name] for other in options))

@@ -121,6 +121,15 @@ def collect(paths: Sequence[Path]) -> Collected:
 
 def _record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD
+    run = _read(path)
+    if run["status"] == "running" and is_alive(run.get("process")) is False:
+        run = _read(path)  # it may have come to its end between the first look and the second
+    if run["status"] == "running" and is_alive(run.get("process")) is False:
+        run |= {"status": "interrupted", "error": "its process ended without a word, as one does that is killed"}
+    return {"error": None, **run, "run": _name(folder)}
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -128,10 +137,7 @@ def _record(folder: Path) -> dict[str, Any]:
     if not isinstance(run, dict) or not isinstance(run.get("status"), str):
         raise DataError(f"{path} is not the record of a run: it names no status.")
     overrides = run.get("overrides")
-    run["overrides"] = overrides if isinstance(overrides, dict) else {}
-    if run["status"] == "running" and is_alive(run.get("process")) is False:
-        run |= {"status": "interrupted", "error": "its process ended without a word, as one does that is killed"}
-    return {"error": None, **run, "run": _name(folder)}
+    return {**run, "overrides": overrides if isinstance(overrides, dict) else {}}
 
 
 def _name(folder: Path) -> str:

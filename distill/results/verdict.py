@@ -149,7 +149,7 @@ def _of_settings(df: pd.DataFrame, found: Sequence[Group], unfinished: int, runs
     k = len(found)
     named = setting(row, keys) or "the default"
     if held_out:
-        chosen = f"did best on validation examples ({100 * held_out[found.index(best)]:.2f} %)"
+        chosen = f"did best on validation examples ({100 * max(held_out):.2f} %)"
         sentence = f"Of {k} settings {named} {chosen}: {best.accuracy.shown(100.0)} % on test"
     else:
         # Where another setting scored higher, "best" would say too much.
@@ -171,8 +171,8 @@ def _of_settings(df: pd.DataFrame, found: Sequence[Group], unfinished: int, runs
 
 def _held_out(found: Sequence[Group], runs: Sequence[Mapping[str, Any]]) -> list[float]:
     """Mean accuracy of each setting on validation examples, 0..1; empty unless it is known of all."""
-    known = {run.get("run"): run.get("val_accuracy") for run in runs}
-    means = [Mean.of([known[name] for name in group.rows["run"] if known.get(name) is not None]) for group in found]
+    known = {run["run"]: float(run["val_accuracy"]) for run in runs if run.get("val_accuracy") is not None}
+    means = [Mean.of(known[name] for name in group.rows["run"] if name in known) for group in found]
     return [mean.mean for mean in means] if all(mean.n for mean in means) else []
 
 

@@ -230,13 +230,14 @@ class _Loop:
         state = checkpoint.load(self._path)
         if state is None:
             return
-        self._weights.copy_(state["weights"])
-        self._optimizer.restore(state["optimizer"])
-        if self._average is not None:
-            self._average.copy_(state["average"])
-        self._histories = json.loads(state["histories"])
-        self._failures = [told and TrainingError(told[0], **told[1]) for told in json.loads(state["failures"])]
-        self._epoch, self._step = state["epoch"], state["step"]
-        if self._step:
-            self._tally.restore(state["tally"])
-            checkpoint.restore_random_state(state["random"], self._device)
+        with checkpoint.restoring(self._path):
+            self._weights.copy_(state["weights"])
+            self._optimizer.restore(state["optimizer"])
+            if self._average is not None:
+                self._average.copy_(state["average"])
+            self._histories = json.loads(state["histories"])
+            self._failures = [told and TrainingError(told[0], **told[1]) for told in json.loads(state["failures"])]
+            self._epoch, self._step = state["epoch"], state["step"]
+            if self._step:
+                self._tally.restore(state["tally"])
+                checkpoint.restore_random_state(state["random"], self._device)

@@ -57,6 +57,11 @@ class Cached:
         views = range(batches.views or 1)
         self._logits = [torch.cat([live(batch).logits for batch in batches.view(view, batch_size)]) for view in views]
 
+    @property
+    def views(self) -> int:
+        """How many views of each example the teacher was shown."""
+        return len(self._logits)
+
     def __call__(self, batch: Batch) -> Output:
         """The kept output for the batch."""
         return Output(self._logits[batch.view].index_select(0, batch.index))

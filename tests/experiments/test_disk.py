@@ -1,6 +1,7 @@
 """Disks that are full, folders that are read-only or go away: one sentence, and what was there before stays."""
 
 import errno
+import io
 import os
 import resource
 import shutil
@@ -10,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from distill import files
 from distill.experiments import store
+from distill.experiments.display import Display
 from distill.experiments.obtain import Workshop
 
 SMOKE = ("hparams=smoke", "verbosity=quiet")
@@ -68,6 +71,19 @@ def test_a_disk_that_fills_up_at_any_file_costs_nothing_that_was_there(train, tm
     again = train(*SMOKE, "T=3")
     assert again.code == 0
     assert [row["reused"] for row in again.rows] == ["true"] * 3
+
+
+class Full(io.StringIO):
+    """A log on a full disk."""
+
+    def write(self, *_: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_log_on_a_full_disk_is_no_reason_to_stop():
+    display = Display(Console(file=Full()), quiet=False)
+    display.say("teacher   epoch 1/2")
+    display.warn("something")
 
 
 def test_a_limit_on_the_size_of_files_is_told_as_such(train, tmp_path):

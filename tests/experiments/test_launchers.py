@@ -31,7 +31,7 @@ def settings(*words: str):
         return compose("train", [*words], return_hydra_config=True).hydra
 
 
-@pytest.mark.filterwarnings("ignore:.*validated against ConfigStore schema")
+@pytest.mark.filterwarnings("ignore:\\s*'hydra/launcher/")
 @pytest.mark.parametrize("name", LAUNCHERS)
 def test_a_launcher_has_a_file_of_ours_that_names_its_plugin_and_its_extra(name):
     extra = name.partition("_")[0]
@@ -141,20 +141,20 @@ def test_processes_share_one_teacher_and_end_in_one_table(start, tmp_path, read_
 
 @pytest.mark.skipif(not has("joblib_launcher"), reason="needs the extra joblib")
 def test_stopped_processes_save_and_the_sweep_goes_on_in_its_folder(start, tmp_path, read_table):
-    words = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "T=1,4,8", "hparams.student.epochs=60")
+    words = ("-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "T=1,4,8", "hparams.student.epochs=90")
     process = start(*words, "hparams.teacher.epochs=5", "dataset.limit_test=50", "hparams.student.batch_size=4")
     assert process.stderr is not None
     for line in process.stderr:
         if line.endswith(" began\n"):
             process.send_signal(signal.SIGTERM)
             break
-    said = process.stderr.read()
-    assert process.wait() == 143, said
+    _, said = process.communicate()
+    assert process.returncode == 143, said
     (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
     assert said.endswith(f"or distill train resume={sweep.relative_to(tmp_path)}, to continue.\n")
     left = [json.loads(path.read_text(encoding="utf-8")) for path in sweep.glob("*/run.json")]
-    assert 1 <= len(left) <= 2  # the third was never begun
-    assert {facts["status"] for facts in left} == {"interrupted"}
+    # None is called running or was killed; on a busy machine one may be done before the signal comes.
+    assert "interrupted" in {facts["status"] for facts in left} <= {"interrupted", "finished"}
 
     process = start(f"resume={sweep}")
     _, said = process.communicate()
@@ -196,9 +196,7 @@ cli.main()
 
 def test_a_cluster_that_wants_the_machine_gets_the_job_saved_and_submitted_again(tmp_path, train):
     """submitit installs handlers like these before it calls the job."""
-    done = subprocess.run(
-        [sys.executable, "-c", PREEMPTED], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", PREEMPTED], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 7, done.stderr
     assert (tmp_path / "requeued").read_text(encoding="utf-8") == "interrupted"
     assert len(list((tmp_path / "outputs" / "store").glob("student-*.partial"))) == 1

@@ -16,8 +16,8 @@ def _interrupt(process, number: signal.Signals) -> str:
         if line.startswith("student   epoch"):
             process.send_signal(number)
             break
-    said = process.stderr.read()
-    assert process.wait() == 128 + number, said
+    _, said = process.communicate()
+    assert process.returncode == 128 + number, said
     return said
 
 

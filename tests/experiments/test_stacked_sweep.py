@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from collections import Counter
@@ -74,7 +75,7 @@ def test_seeds_stack_teachers_baselines_and_students(train, tmp_path):
     together = train(*STACKED, "seed=0,1,2")
     assert together.code == 0
     for role, model in (("teachers", "mlp-400"), ("baselines", "mlp-32"), ("students", "mlp-32")):
-        assert f"stack     3 {role} {model} as one training (seed differ)" in together.said
+        assert f"stack     3 {role} {model} as one training (seed differs)" in together.said
     train(*SMOKE, "seed=0,1,2", "output=alone")
     ours, theirs = _weights(tmp_path / "outputs"), _weights(tmp_path / "alone")
     assert len(theirs) == 9
@@ -118,7 +119,7 @@ def test_what_cannot_be_stacked_is_trained_one_by_one_and_said(train, words, sai
 def test_seeds_of_networks_with_dropout_are_stacked_apart(train):
     sweep = train(*STACKED, "seed=0,1", "T=1,4", "student.dropout=0.3")
     assert sweep.code == 0
-    assert sweep.said.count("stack     2 students mlp-32 as one training (T differ)") == 2
+    assert sweep.said.count("stack     2 students mlp-32 as one training (T differs)") == 2
 
 
 def test_a_stack_larger_than_memory_is_divided(train, monkeypatch):
@@ -134,56 +135,63 @@ def test_a_stack_larger_than_memory_is_divided(train, monkeypatch):
     sweep = train(*STACKED, "T=1,2,4,8")
     assert sweep.code == 0
     assert "stack     4 students mlp-32 in 2 parts: memory is for 2 at a time" in sweep.said
-    assert sweep.said.count("stack     2 students mlp-32 as one training (T differ)") == 2
+    assert sweep.said.count("stack     2 students mlp-32 as one training (T differs)") == 2
 
 
 class _Dead(BaseException):
     """The process ends here."""
 
 
-@pytest.mark.parametrize("moment", ["in an epoch", "between epochs", "between members"])
-def test_a_sweep_that_died_ends_as_if_it_had_not(moment, train, tmp_path, monkeypatch):
-    train(*STACKED, *GRID, "output=whole", "hparams.student.ema=0.5")
+def _die(moment: str, patched: pytest.MonkeyPatch) -> None:
+    """Ends the process, as far as files can tell, at some moment of a stacked training."""
+    if moment == "between members":
+        kept, keep = [], stack.Bench._keep
+
+        def keep_two(bench: Any, node: Any, *rest: Any) -> Any:
+            if len(kept) == 2:
+                raise _Dead
+            kept.append(node)
+            return keep(bench, node, *rest)
+
+        patched.setattr(stack.Bench, "_keep", keep_two)
+        return
+    save = stacked._Loop._save
+
+    def save_once(loop: Any) -> None:
+        save(loop)
+        raise _Dead
+
+    patched.setattr(stacked._Loop, "_save", save_once)
+    if moment == "in an epoch":
+        patched.setattr(stacked._Loop, "_due", lambda loop: True)
+
+
+def test_a_sweep_that_died_ends_as_if_it_had_not(train, tmp_path, monkeypatch):
+    words = (*STACKED, *GRID, "hparams.student.ema=0.5")
+    train(*words, "output=whole")
     whole = tmp_path / "whole"
     monkeypatch.setattr(stacked, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     monkeypatch.setattr(stacked, "_SHARE_OF_TIME_FOR_CHECKPOINTS", 1e9)
-    with monkeypatch.context() as patched:
-        if moment == "between members":
-            kept = []
-            keep = stack.Bench._keep
-
-            def die(bench: Any, node: Any, *rest: Any) -> Any:
-                if len(kept) == 2:
-                    raise _Dead
-                kept.append(node)
-                return keep(bench, node, *rest)
-
-            patched.setattr(stack.Bench, "_keep", die)
-        else:
-            save, saved = stacked._Loop._save, []
-
-            def die_after(loop: Any) -> None:
-                save(loop)
-                saved.append(loop._step)
-                if moment == "between epochs" or loop._step:
-                    raise _Dead
-
-            patched.setattr(stacked._Loop, "_save", die_after)
-            if moment == "in an epoch":
-                patched.setattr(stacked._Loop, "_due", lambda loop: True)
-        with pytest.raises(_Dead):
-            train(*STACKED, *GRID, "hparams.student.ema=0.5")
-    left = tmp_path / "outputs" / "store"
-    assert len(list(left.glob("stack-*.partial"))) == 1
-    again = train(*STACKED, *GRID, "hparams.student.ema=0.5")
-    assert again.code == 0
-    assert "stack     4 students mlp-32 as one training (T, alpha differ)" in again.said
-    ours, theirs = _weights(tmp_path / "outputs"), _weights(whole)
-    assert ours.keys() == theirs.keys()
-    for name, weights in theirs.items():
-        assert all(torch.equal(ours[name][key], value) for key, value in weights.items())
-    assert _moments(tmp_path / "outputs") == _moments(whole)
-    assert not list(left.glob("*.partial"))
+    for moment in ("in an epoch", "between epochs", "between members"):
+        place = f"output={moment.replace(' ', '-')}"
+        output = tmp_path / place.removeprefix("output=")
+        shutil.copytree(whole / "store", output / "store")
+        for folder in output.glob("store/student-*"):
+            shutil.rmtree(folder)
+        with monkeypatch.context() as patched:
+            _die(moment, patched)
+            with pytest.raises(_Dead):
+                train(*words, place)
+        assert len(list(output.glob("store/stack-*.partial"))) == 1
+        again = train(*words, place)
+        assert again.code == 0
+        assert "stack     4 students mlp-32 as one training (T, alpha differ)" in again.said
+        ours, theirs = _weights(output), _weights(whole)
+        assert ours.keys() == theirs.keys()
+        for name, weights in theirs.items():
+            assert all(torch.equal(ours[name][key], value) for key, value in weights.items())
+        assert _moments(output) == _moments(whole)
+        assert not list(output.glob("store/*.partial"))
 
 
 def test_two_sweeps_at_once_train_every_network_once(start, tmp_path, read_table):

@@ -13,6 +13,7 @@ import pytest
 from distill.errors import DistillError
 from distill.experiments import signature as signatures
 from distill.experiments.store import FORMAT, Store
+from distill.results import collect
 
 SMOKE = ("hparams=smoke", "verbosity=quiet")
 
@@ -63,6 +64,23 @@ def test_eight_processes_with_one_sweep_train_every_network_once(start, tmp_path
         assert Counter((row["role"], row["signature"]) for row in joined) == Counter(
             (row["role"], row["signature"]) for row in tables(folder, read_table)
         )
+
+
+def test_a_run_that_ends_while_a_report_looks_at_it_is_finished(train, monkeypatch):
+    """Its record said `running`, and by the time its process was looked for, both had come to their end."""
+    left = train(*SMOKE)
+    record = left.folder / "run.json"
+    finished = record.read_text()
+    record.write_text(json.dumps({**left.facts, "status": "running"}))
+
+    def gone(process: dict[str, object]) -> bool:
+        record.write_text(finished)
+        return False
+
+    monkeypatch.setattr(collect, "is_alive", gone)
+    found = collect.collect([left.folder])
+    assert [run["status"] for run in found.runs] == ["finished"]
+    assert found.rows["role"].tolist() == ["teacher", "baseline", "student"]
 
 
 @pytest.fixture

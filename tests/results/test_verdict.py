@@ -75,6 +75,18 @@ def test_the_best_of_a_sweep_is_named_and_warned_about():
     assert "`distill train -m T=4 seed=1,2,3,4,5,6`" in sentence
 
 
+def test_validation_examples_choose_the_best_where_there_are_some():
+    rows = joined(*(three(0.95 + 0.01 * (T == 4), T=T) for T in (1.0, 2.0, 4.0)))
+    runs = [
+        {"run": f"run{i}", "overrides": {"T": T}, "val_accuracy": 0.9 + 0.01 * (T == "2")} for i, T in enumerate("124")
+    ]
+    sentence = verdict(rows, runs)
+    assert "Of 3 settings T=2 did best on validation examples (91.00 %): 95.00 % on test, 1.00 points above" in sentence
+    assert "test numbers had no part in the choice" in sentence
+    assert "flatters" not in sentence
+    assert "flatters" in verdict(rows, [*runs[:2], {**runs[2], "val_accuracy": None}])
+
+
 def test_the_largest_gain_is_not_called_best_where_another_network_scored_higher():
     rows = joined(three(0.80, 0.75, model="small"), three(0.95, 0.94, model="large"))
     assert "gained most: 80.00 %, 5.00 points above" in verdict(rows)
