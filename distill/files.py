@@ -35,7 +35,8 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(draft, path)
         sync_folder(path.parent)
     except OSError as error:
-        if error.errno is not None and error.filename in (None, str(draft)):  # a full disk is found by a call that knows no name
+        # A full disk is found by a call that knows no name.
+        if error.errno is not None and error.filename in (None, str(draft)):
             error.filename = str(path)
         raise
     finally:

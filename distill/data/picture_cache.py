@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +16,7 @@ from distill.data.decoding import VERSION
 from distill.data.listing import Listing
 from distill.data.pictures import PictureFiles
 from distill.errors import DataError
+from distill.files import replacing
 
 _PICTURES_AT_ONCE = 512
 
@@ -87,21 +84,10 @@ class PictureCache:
         # A memory map on a full disk ends the process with a bus error instead of an exception.
         if needed > free:
             raise OSError(f"{needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free")
-        with _replacing(self._target) as temporary:
+        with replacing(self._target) as temporary:
             shape = tuple(self._pictures.shape)
             array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
             parts = torch.arange(count).split(_PICTURES_AT_ONCE)
             for part, pictures in zip(parts, self._pictures.ahead(parts), strict=True):
                 array[int(part[0]) : int(part[-1]) + 1] = pictures.numpy()
             array.flush()
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A temporary file that takes the place of `target` only when it is complete."""
-    temporary = target.with_name(f".{target.stem}-{uuid.uuid4().hex}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -30,6 +30,7 @@ from distill.files import unwritable
 from distill.training.interrupt import Interrupted, answering
 
 _PLACES = ("output=", "store.dir=")
+_MULTIRUN = ("-m", "--multirun")
 _ONE_BY_ONE = ".BasicLauncher"
 _GRID = ".BasicSweeper"  # every other sweeper looks for the best of something
 
@@ -119,11 +120,13 @@ def main(words: list[str]) -> None:
     """
     global _begun
     _begun = _Begun()
+    # Before torch is imported: beside other work on the machine, threads that wait for longer slow one another down.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's own handler would end the process before ours sees the error
     logging.raiseExceptions = False  # a reader of our output who went away, as `head` does, is no error
     prepare()
     here = Path.cwd()
-    job, words = _job(words)
+    job, words = _job(_in_order(words))
     if job is None:
         return
     sys.argv = ["distill", *words]
@@ -150,6 +153,12 @@ def main(words: list[str]) -> None:
         raise lost
     if job.rows is not None and _begun.workers is None and _begun.folder is not None:
         _show(job.rows, _begun.folder, here)
+
+
+def _in_order(words: list[str]) -> list[str]:
+    """The words with `-m` first, which Hydra refuses among the keys."""
+    flags = [word for word in words if word in _MULTIRUN]
+    return [*flags[:1], *(word for word in words if word not in _MULTIRUN)]
 
 
 def _job(words: list[str]) -> tuple[Job | None, list[str]]:

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from distill.config.schema import Config
 from distill.data import Batches, Split
 from distill.data.memory import SHARE, free_bytes
@@ -92,6 +94,7 @@ class Bench(Workshop):
         self._results = made
         self._streams: dict[tuple[Any, ...], Batches] = {}
         self._teachers: dict[str, tuple[Tapped, Live]] = {}
+        self._flops: dict[str, int] = {}
         self._answers: dict[tuple[int, int], TeacherOutputs] = {}
 
     def train(self, configs: Sequence[Config]) -> None:
@@ -133,9 +136,9 @@ class Bench(Workshop):
                 self._train_stack(stack)
             done = {each.identity for stack in stacks for each in stack}
             alone += [each for each in group if each.identity not in done]
-        needed = {parent.identity for each in everything for parent in each.parents if self._trainable(each)}
         for each in alone:
-            if each.identity in needed and not each.parents:
+            taught = [other for other in everything if each in other.parents]
+            if any(self._trainable(other) for other in taught):
                 self._train_alone(each)
 
     def _tell_of_singles(self, singles: list[Wanted]) -> None:
@@ -258,6 +261,12 @@ class Bench(Workshop):
             assert artifact is not None, "teachers come first"
             parents.append(Obtained(parent.node, artifact, reused=True))
         return self._training(wanted.node, self._network(wanted.node), parents, hooked)
+
+    def _work(self, node: Node, network: nn.Module) -> int:
+        key = json.dumps([vars(replace(node.model, seed=0)), node.hparams.batch_size], default=str)
+        if key not in self._flops:
+            self._flops[key] = super()._work(node, network)
+        return self._flops[key]
 
     def _batches(self, split: Split, size: int, seed: int) -> Batches:
         key = (id(split), size, seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,11 +40,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
         ) from error
 
 
-def _python_warning(text: str) -> None:
-    warnings.warn(text, stacklevel=3)
-
-
-def load(path: Path, warn: Callable[[str], None] = _python_warning) -> dict[str, Any] | None:
+def load(path: Path, warn: Callable[[str], None]) -> dict[str, Any] | None:
     """The state that was saved, or `None` when there is none to continue from.
 
     Another version of torch rounds differently: what it began cannot be ended as if it had not stopped.

@@ -23,6 +23,7 @@ from distill.methods import Method
 from distill.models.taps import Tapped
 from distill.seeds import stream_seed
 from distill.training import checkpoint, evaluate
+from distill.training.checkpoints import Checkpoints
 from distill.training.descent import Descent
 from distill.training.device import out_of_memory
 from distill.training.finite import Finite
@@ -35,9 +36,6 @@ from distill.training.world import ALONE, World
 from distill.types import Batch
 
 _SECONDS_BETWEEN_REPORTS = 0.1
-# An epoch shorter than this is cheaper to repeat than to save.
-_SECONDS_BETWEEN_CHECKPOINTS = 1.0
-_SHARE_OF_TIME_FOR_CHECKPOINTS = 0.05
 # How often a loss is looked at: on a CPU that is free, elsewhere it makes the device wait.
 _STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 50, "mps": 50}
 # What processes agree on between two steps; the most urgent one wins.
@@ -105,6 +103,9 @@ class Listener(Protocol):
     def epoch(self, row: EpochRow, epochs: int) -> None:
         """Called after each epoch."""
 
+    def warn(self, text: str) -> None:
+        """Called when something is not as it should be, and training goes on."""
+
 
 def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Trained:
     """Trains a network to the end of its epochs, from where a checkpoint left it if there is one.
@@ -143,7 +144,7 @@ def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Train
 class _Loop:
     def __init__(self, training: Training, path: Path, listener: Listener, stop: Stop, parts: int):
         self._training = training
-        self._path = path
+        self._checkpoints = Checkpoints(path, training.minutes, listener.warn)
         self._listener = listener
         self._stop = stop
         self._parts = parts  # of a batch, that go through the network one after the other
@@ -161,8 +162,6 @@ class _Loop:
         self._look = look
         self._finite = Finite(training.role, training.hparams.on_nan == "stop", self._steps, look, training.world)
         self._reported = 0.0
-        self._saved = time.monotonic()
-        self._pause = _SECONDS_BETWEEN_CHECKPOINTS
 
     def run(self) -> Trained:
         self._restore()
@@ -171,8 +170,7 @@ class _Loop:
                 torch.manual_seed(self._dropout_seed())
             self._run_epoch()
             self._finish_epoch()
-            since = time.monotonic() - self._saved
-            self._heed(since > min(self._pause, self._training.minutes * 60))
+            self._heed(self._checkpoints.due(epoch_ended=True))
         seconds = sum(row["seconds"] for row in self._history)
         return Trained(self._evaluated.eval(), self._history, seconds)
 
@@ -208,7 +206,7 @@ class _Loop:
                 self._report()
             self._tally.seconds += time.perf_counter() - began
             if self._step < self._steps and (looks or (self._stop.asked and training.world.size == 1)):
-                self._heed(time.monotonic() - self._saved > training.minutes * 60)
+                self._heed(self._checkpoints.due(epoch_ended=False))
             began = time.perf_counter()
 
     def _train_on(self, batch: Batch) -> None:
@@ -235,7 +233,7 @@ class _Loop:
         agreed = self._training.world.largest(wanted)
         if agreed == _GO:
             return
-        self._save()
+        self._save(last=agreed == _STOP)
         if agreed == _STOP:
             self._stop.number = self._stop.number or signal.SIGTERM
             self._stop.check()
@@ -299,9 +297,8 @@ class _Loop:
         """Such as the statistics of batch norm; processes have each their own until an epoch ends."""
         return [*self._training.network.buffers(), *self._training.method.buffers()]
 
-    def _save(self) -> None:
+    def _save(self, last: bool) -> None:
         training = self._training
-        began = time.monotonic()
         # What differs between processes; `network` holds the first one's.
         own = {
             "buffers": self._buffers(),
@@ -309,49 +306,49 @@ class _Loop:
             "random": checkpoint.random_state(self._device),
         }
         ranks = training.world.gather(own)
-        if training.world.leads:
-            checkpoint.save(
-                self._path,
-                {
-                    "network": training.network.state_dict(),
-                    "method": training.method.state_dict(),
-                    **self._descent.state(),
-                    "average": self._average.state_dict() if self._average is not None else None,
-                    "history": json.dumps(self._history),  # one string: pickling every number takes long
-                    "epoch": self._epoch,
-                    "step": self._step,
-                    "parts": self._parts,
-                    "ranks": ranks,
-                },
-            )
-        self._saved = time.monotonic()
-        self._pause = max(_SECONDS_BETWEEN_CHECKPOINTS, (self._saved - began) / _SHARE_OF_TIME_FOR_CHECKPOINTS)
+        if not training.world.leads:
+            return
+        self._checkpoints.write(
+            {
+                "network": training.network.state_dict(),
+                "method": training.method.state_dict(),
+                **self._descent.state(),
+                "average": self._average.state_dict() if self._average is not None else None,
+                "history": json.dumps(self._history),  # one string: pickling every number takes long
+                "epoch": self._epoch,
+                "step": self._step,
+                "parts": self._parts,
+                "ranks": ranks,
+            },
+            last,
+        )
 
     def _restore(self) -> None:
         training = self._training
-        state = checkpoint.load(self._path)
+        state = self._checkpoints.read()
         if state is None:
             return
-        if state["step"] and len(state["ranks"]) != training.world.size:
-            raise TrainingError(
-                f"The {training.role} was stopped in the middle of an epoch by {len(state['ranks'])} processes: "
-                f"continue with as many (torchrun --nproc-per-node={len(state['ranks'])}), or remove "
-                f"{self._path.parent}."
-            )
-        training.network.load_state_dict(state["network"])
-        training.method.load_state_dict(state["method"])
-        self._descent.restore(state)
-        if self._average is not None:
-            self._average.load_state_dict(state["average"])
-        self._history = json.loads(state["history"])
-        self._epoch, self._step = state["epoch"], state["step"]
-        self._parts = max(self._parts, state["parts"])
-        if self._step:
-            own = state["ranks"][training.world.rank]
-            self._tally.restore(own["tally"])
-            checkpoint.restore_random_state(own["random"], self._device)
-            for buffer, kept in zip(self._buffers(), own["buffers"], strict=True):
-                buffer.copy_(kept)
+        with checkpoint.restoring(self._checkpoints.path):
+            if state["step"] and len(state["ranks"]) != training.world.size:
+                raise TrainingError(
+                    f"The {training.role} was stopped in the middle of an epoch by {len(state['ranks'])} processes: "
+                    f"continue with as many (torchrun --nproc-per-node={len(state['ranks'])}), or remove "
+                    f"{self._checkpoints.path.parent}."
+                )
+            training.network.load_state_dict(state["network"])
+            training.method.load_state_dict(state["method"])
+            self._descent.restore(state)
+            if self._average is not None:
+                self._average.load_state_dict(state["average"])
+            self._history = json.loads(state["history"])
+            self._epoch, self._step = state["epoch"], state["step"]
+            self._parts = max(self._parts, state["parts"])
+            if self._step:
+                own = state["ranks"][training.world.rank]
+                self._tally.restore(own["tally"])
+                checkpoint.restore_random_state(own["random"], self._device)
+                for buffer, kept in zip(self._buffers(), own["buffers"], strict=True):
+                    buffer.copy_(kept)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from distill.data import Batches
 from distill.errors import TrainingError
 from distill.seeds import stream_seed
 from distill.training import checkpoint
+from distill.training.checkpoints import Checkpoints
 from distill.training.finite import Finite
 from distill.training.fit import EpochRow, Listener, Trained, Training
 from distill.training.interrupt import Stop
@@ -25,8 +26,6 @@ from distill.training.stacked_tally import StackedTally
 
 NAME = "stack"  # what listeners are told instead of a role
 _SECONDS_BETWEEN_REPORTS = 0.1
-_SECONDS_BETWEEN_CHECKPOINTS = 1.0
-_SHARE_OF_TIME_FOR_CHECKPOINTS = 0.05
 
 
 def fit(trainings: Sequence[Training], path: Path, listener: Listener, stop: Stop) -> list[Trained | TrainingError]:
@@ -51,7 +50,6 @@ class _Loop:
     def __init__(self, trainings: Sequence[Training], path: Path, listener: Listener, stop: Stop):
         self._trainings = trainings
         self._first = trainings[0]
-        self._path = path
         self._listener = listener
         self._stop = stop
         self._device = self._first.precision.device
@@ -70,19 +68,17 @@ class _Loop:
         self._step = 0  # of the epoch
         self._tally = StackedTally(len(trainings), self._rows, self._device)
         self._reported = 0.0
-        self._saved = time.monotonic()
-        self._pause = _SECONDS_BETWEEN_CHECKPOINTS
+        self._checkpoints = Checkpoints(path, self._first.minutes, listener.warn)
 
     def run(self) -> list[Trained | TrainingError]:
         self._restore()
         while self._epoch < self._epochs and None in self._failures:
             if self._step == 0:
-                torch.manual_seed(stream_seed(self._first.seed, "dropout", self._epoch))
+                _seed(stream_seed(self._first.seed, "dropout", self._epoch), self._device)
             self._run_epoch()
             self._finish_epoch()
-            since = time.monotonic() - self._saved
             ends = self._epoch == self._epochs  # kept until the last member is where it belongs
-            if ends or self._stop.asked or since > min(self._pause, self._first.minutes * 60):
+            if ends or self._stop.asked or self._checkpoints.due(epoch_ended=True):
                 self._save()
                 self._stop.check()
         return [self._result(number) for number in range(len(self._trainings))]
@@ -122,7 +118,7 @@ class _Loop:
         self._tally.seconds += time.perf_counter() - began
 
     def _due(self) -> bool:
-        return self._stop.asked or time.monotonic() - self._saved > self._first.minutes * 60
+        return self._stop.asked or self._checkpoints.due(epoch_ended=False)
 
     def _rates(self) -> Tensor:
         """`[steps, members, 1]` learning rates of this epoch."""
@@ -210,7 +206,6 @@ class _Loop:
         return None
 
     def _save(self) -> None:
-        began = time.monotonic()
         state = {
             "weights": self._weights,
             "optimizer": self._optimizer.state(),
@@ -222,15 +217,13 @@ class _Loop:
             "tally": self._tally.state(),
             "random": checkpoint.random_state(self._device),
         }
-        checkpoint.save(self._path, state)
-        self._saved = time.monotonic()
-        self._pause = max(_SECONDS_BETWEEN_CHECKPOINTS, (self._saved - began) / _SHARE_OF_TIME_FOR_CHECKPOINTS)
+        self._checkpoints.write(state, last=self._stop.asked)
 
     def _restore(self) -> None:
-        state = checkpoint.load(self._path)
+        state = self._checkpoints.read()
         if state is None:
             return
-        with checkpoint.restoring(self._path):
+        with checkpoint.restoring(self._checkpoints.path):
             self._weights.copy_(state["weights"])
             self._optimizer.restore(state["optimizer"])
             if self._average is not None:
@@ -241,3 +234,11 @@ class _Loop:
             if self._step:
                 self._tally.restore(state["tally"])
                 checkpoint.restore_random_state(state["random"], self._device)
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """What `torch.manual_seed` does, which first looks for every kind of device: longer than a step of tiny networks."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)

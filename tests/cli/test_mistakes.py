@@ -253,7 +253,7 @@ def test_a_picture_that_cannot_be_read(distill, tmp_path):
     (tmp_path / "mine" / "train" / "dog" / "1.png").write_bytes(b"no picture")
     ended = distill("train", "dataset=imagefolder", "dataset.path=mine")
     assert ended.code == 2
-    _, sentence = ended.err.splitlines()  # the first line announces the decoding
+    *_, sentence = ended.err.splitlines()  # the lines before tell where pictures are kept
     assert sentence.startswith("distill: mine/train/dog/1.png is not a picture that can be read")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections import Counter
 
 import pytest
 import torch
@@ -10,18 +9,6 @@ import torch
 from distill.models import weights
 
 LONG = ("hparams.teacher.epochs=60", "hparams.student.epochs=30", "teacher.dropout=0.1", "dataset.augment=jitter")
-
-
-def test_four_runs_at_once_train_every_network_once(start, tmp_path, read_table):
-    processes = [start("hparams=smoke", "verbosity=quiet") for _ in range(4)]
-    for process in processes:
-        _, said = process.communicate()
-        assert process.returncode == 0, said
-    tables = [read_table(path) for path in (tmp_path / "outputs" / "runs").glob("*/results.csv")]
-    assert len(tables) == 4
-    trained = Counter(row["role"] for rows in tables for row in rows if row["reused"] == "false")
-    assert trained == {"teacher": 1, "baseline": 1, "student": 1}
-    assert len({row["accuracy"] for rows in tables for row in rows if row["role"] == "student"}) == 1
 
 
 def _stopped(process, role: str, number: signal.Signals) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from distill.data import memory
 from distill.experiments import stack
 from distill.experiments.store import Store
-from distill.training import stackable, stacked
+from distill.training import checkpoint, checkpoints, stackable, stacked
 
 SMOKE = ("-m", "hparams=smoke", "verbosity=quiet")
 STACKED = (*SMOKE, "hydra/launcher=stacked")
@@ -170,8 +170,8 @@ def test_a_sweep_that_died_ends_as_if_it_had_not(train, tmp_path, monkeypatch):
     words = (*STACKED, *GRID, "hparams.student.ema=0.5")
     train(*words, "output=whole")
     whole = tmp_path / "whole"
-    monkeypatch.setattr(stacked, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(stacked, "_SHARE_OF_TIME_FOR_CHECKPOINTS", 1e9)
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(checkpoints, "_SHARE_OF_TIME", 1e9)
     for moment in ("in an epoch", "between epochs", "between members"):
         place = f"output={moment.replace(' ', '-')}"
         output = tmp_path / place.removeprefix("output=")
@@ -214,6 +214,6 @@ def test_sigterm_saves_the_stack_and_the_same_command_goes_on(start, tmp_path):
     _, said = first.communicate(timeout=60)
     assert first.returncode == 143
     assert "give the same command again" in said
-    state = stacked.checkpoint.load(next(store.glob("stack-*.partial/checkpoint.pt")))
+    state = checkpoint.load(next(store.glob("stack-*.partial/checkpoint.pt")), pytest.fail)
     assert state is not None
     assert 0 < state["epoch"] < 2000

@@ -27,6 +27,12 @@ def test_a_sweep_trains_one_teacher_one_baseline_and_a_student_for_each_setting(
     assert "| student |" in (sweep.folder / "report.md").read_text(encoding="utf-8")
 
 
+def test_the_flag_of_a_sweep_may_stand_anywhere(train):
+    sweep = train("hparams=smoke", "T=1,4", "-m", "verbosity=quiet")
+    assert sweep.code == 0
+    assert len(list(sweep.folder.glob("*/results.csv"))) == 2
+
+
 def test_a_sweep_that_trains_anew_still_trains_its_teacher_once(train, read_table):
     train(*GRID)
     sweep = train("-m", "T=1,4", "hparams=smoke", "verbosity=quiet", "store.reuse=false")

@@ -30,6 +30,7 @@ class Watcher:
     on_step: Callable[[], None] = lambda: None
     steps: int = 0
     rows: list[EpochRow] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def step(self, role: str, epoch: int, epochs: int, progress: float, loss: float) -> None:
         self.steps += 1
@@ -41,6 +42,9 @@ class Watcher:
         self.rows.append(row)
         if len(self.rows) == self.stop_at_epoch:
             self.stop.number = 15
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from distill.errors import CheckpointError
 from distill.methods import create
 from distill.methods.base import Method
 from distill.models.taps import Tapped, default_taps
@@ -113,12 +114,28 @@ def test_a_checkpoint_is_written_within_an_epoch_when_time_is_up(taught, watcher
     seen: list[tuple[int, int]] = []
 
     def look() -> None:
-        state = checkpoint.load(path)
+        state = checkpoint.load(path, pytest.fail)
         seen.append((state["epoch"], state["step"]) if state else (0, 0))
 
     fit(taught(minutes=1e-9), path, watcher(on_step=look), Stop())
     # Looked at before each step is saved; after the last step of an epoch the epoch itself is.
     assert seen[:7] == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (1, 1)]
+
+
+def test_training_goes_on_where_a_checkpoint_cannot_be_written_and_says_so_once(taught, watcher, tmp_path, monkeypatch):
+    expected = fit(taught(), tmp_path / "whole.pt", watcher(), Stop())
+
+    def full(*_):
+        raise CheckpointError("store.dir=s cannot be written: No space left on device.")
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    seen = watcher()
+    done = fit(taught(minutes=1e-9), tmp_path / "c.pt", seen, Stop())
+    assert same(done.network, expected.network)
+    assert seen.warnings == ["store.dir=s cannot be written: No space left on device. Training goes on without it."]
+    stopped = watcher(stop_at_step=7)
+    with pytest.raises(CheckpointError):
+        fit(taught(), tmp_path / "d.pt", stopped, stopped.stop)
 
 
 def test_adapters_train_with_the_student_and_stand_in_the_checkpoint(taught, watcher, tmp_path):
@@ -127,7 +144,7 @@ def test_adapters_train_with_the_student_and_stand_in_the_checkpoint(taught, wat
     stopped = watcher(stop_at_step=7)
     with pytest.raises(Interrupted):
         fit(plan, tmp_path / "c.pt", stopped, stopped.stop)
-    state = checkpoint.load(tmp_path / "c.pt")
+    state = checkpoint.load(tmp_path / "c.pt", pytest.fail)
     assert state is not None
     assert not torch.equal(plan.method.regressor.weight, before)
     assert torch.equal(state["method"]["regressor.weight"], plan.method.regressor.weight)
@@ -140,8 +157,8 @@ def test_a_corrupt_checkpoint_is_said_and_training_starts_over(training, watcher
     expected = fit(training(), path, watcher(), Stop())
     path.write_bytes(b"half a file")
     seen = watcher()
-    with pytest.warns(UserWarning, match=r"c\.pt cannot be read .*; training starts over"):
-        again = fit(training(), path, seen, Stop())
+    again = fit(training(), path, seen, Stop())
+    assert seen.warnings == [f"{path} cannot be read (it is damaged); training starts over."]
     assert seen.steps == 15
     assert same(again.network, expected.network)
 
@@ -149,7 +166,7 @@ def test_a_corrupt_checkpoint_is_said_and_training_starts_over(training, watcher
 def test_what_is_saved_comes_back(tmp_path):
     state = {"weights": {"a": torch.arange(3.0)}, "epoch": 2, "none": None}
     checkpoint.save(tmp_path / "deep" / "c.pt", state)
-    loaded = checkpoint.load(tmp_path / "deep" / "c.pt")
+    loaded = checkpoint.load(tmp_path / "deep" / "c.pt", pytest.fail)
     assert loaded is not None
     assert torch.equal(loaded["weights"]["a"], state["weights"]["a"])
     assert (loaded["epoch"], loaded["none"]) == (2, None)
