@@ -1,6 +1,6 @@
 """How long an epoch takes: our loop, the loop of the usual tutorial, and the compute floor.
 
-    python scripts/bench_loop.py [--root data] [--cifar FOLDER] [--synthetic] [--examples N] [--repeats N]
+    GOMP_SPINCOUNT=20000 python scripts/bench_loop.py [--root data] [--cifar FOLDER] [--synthetic] [--examples N] [--repeats N]
 
 ours      The training of `distill train`, set up by the code that sets up every run, its seconds as its history has
           them: all but the evaluation after each epoch. `once` is what comes before the first step, where teacher
@@ -14,7 +14,7 @@ floor     Nothing but arithmetic: our network, precision, memory format, loss an
           memory, the teacher's outputs for it included. Where a teacher has to be asked for every batch (random views
           that never come back), `+ teacher` is the floor with the teacher's forward pass in each step.
 
-All of them take turns, one epoch each, so that a busy machine slows all alike; the first round is a warm-up. Medians.
+GOMP_SPINCOUNT is what `distill train` sets; here it holds for all three. All of them take turns, one epoch each, so that a busy machine slows all alike; the first round is a warm-up. Medians.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ from distill.training import fit as fitting
 from distill.training import optimizers
 from distill.training.fit import EpochRow, Trained, Training
 from distill.training.interrupt import Stop
+from distill.training.layout import keep_memory
 from distill.training.teacher_outputs import Live
 from distill.types import Batch, Output
 
@@ -259,6 +260,9 @@ class _TakingTurns:
     def step(self, role: str, epoch: int, epochs: int, progress: float, loss: float) -> None:
         pass
 
+    def warn(self, text: str) -> None:
+        print(text, file=sys.stderr)
+
     def epoch(self, row: EpochRow, epochs: int) -> None:
         self._times.add("ours", row["seconds"])
         for name, run in self._others.items():
@@ -390,6 +394,7 @@ def main() -> None:
     if asked.quick:
         asked.synthetic, asked.examples, asked.repeats = True, 128, 1
 
+    keep_memory()  # as every run does; it serves the tutorial as well, as the setting is that of a process
     console = Console(width=160)
     unit = f"median of {asked.repeats} epochs, milliseconds per 1,000 examples"
     say_where(console, unit, devices.resolve(asked.device))

@@ -237,7 +237,7 @@ class _Loop:
 
 
 def _seed(seed: int, device: torch.device) -> None:
-    """What `torch.manual_seed` does, which first looks for every kind of device: longer than a step of tiny networks."""
+    """Like `torch.manual_seed`, which asks every kind of device first: longer than a step of tiny networks."""
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed)
     else:
