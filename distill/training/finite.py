@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 
 from torch import Tensor, nn
 
@@ -21,44 +20,43 @@ class Finite:
         role: Of the network, for messages.
         stops: Whether a loss that is NaN or infinite ends the training.
         steps: Of an epoch.
-        look: Steps between two looks; each look makes a device wait.
         world: The processes that train together; all of them look at the same steps and find the same.
     """
 
-    def __init__(self, role: str, stops: bool, steps: int, look: int, world: World):
+    def __init__(self, role: str, stops: bool, steps: int, world: World):
         self._role = role
         self._stops = stops
         self._steps = steps
-        self._look = look
         self._world = world
-        self._recent: deque[Tensor] = deque(maxlen=look + 1)
+        self._recent: list[Tensor] = []  # the examples of the steps since the last look, and of the one before
 
     def saw(self, index: Tensor) -> None:
         """Remembers the examples of the latest step, `[batch]`."""
         self._recent.append(index)
 
-    def check(self, tally: Tally, epoch: int, step: int) -> None:
-        """Looks at the losses since the last look.
+    def check(self, tally: Tally, epoch: int, first: int, step: int) -> None:
+        """Looks at the losses since the last look, for which a device must be waited for.
 
         Args:
             tally: Of the epoch.
             epoch: From 0.
-            step: How many steps of the epoch are done.
+            first: How many steps of the epoch were done at the last look.
+            step: How many are done now.
 
         Raises:
             TrainingError: One is NaN or infinite; its `facts` hold the examples of that step and the one before,
                 whose gradient may be to blame.
         """
+        recent, self._recent = self._recent, self._recent[-1:]
         if not self._stops:
             return
-        first = (step - 1) // self._look * self._look
         left = 0 if tally.finite(first, step) else self._steps - tally.first_not_finite(first, step)
         left = self._world.largest(left)  # the earliest of all processes
         if not left:
             return
         broken = self._steps - left
         age = step - broken  # 1 for the latest step
-        examples, before = self._examples(age), self._examples(age + 1)
+        examples, before = self._examples(recent, age), self._examples(recent, age + 1)
         shown = ", ".join(map(str, examples[:_MOST_EXAMPLES_TOLD]))
         more = f" and {len(examples) - _MOST_EXAMPLES_TOLD} more" if len(examples) > _MOST_EXAMPLES_TOLD else ""
         raise self._error(
@@ -77,12 +75,12 @@ class Finite:
         if not math.isfinite(nn.utils.get_total_norm(weights).item()):
             raise self._error(
                 f"The weights of the {self._role} are not finite after epoch {epoch + 1}",
-                {"epoch": epoch + 1, "step": self._steps, "examples": self._examples(1)},
+                {"epoch": epoch + 1, "step": self._steps, "examples": self._examples(self._recent, 1)},
             )
 
-    def _examples(self, age: int) -> list[int]:
+    def _examples(self, recent: list[Tensor], age: int) -> list[int]:
         """What a recent step learnt from, in all processes; the latest step has the age 1."""
-        own = self._recent[-age].tolist() if age <= len(self._recent) else []
+        own = recent[-age].tolist() if age <= len(recent) else []
         return [example for part in self._world.gather(own) for example in part]
 
     def _error(self, what: str, facts: dict[str, object]) -> TrainingError:

@@ -35,9 +35,10 @@ from distill.training.teacher_outputs import TeacherOutputs
 from distill.training.world import ALONE, World
 from distill.types import Batch
 
-_SECONDS_BETWEEN_REPORTS = 0.1
-# How often a loss is looked at: on a CPU that is free, elsewhere it makes the device wait.
-_STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 50, "mps": 50}
+# How often losses are looked at and told: a device is waited for then.
+_SECONDS_BETWEEN_LOOKS = {"cpu": 0.1, "cuda": 0.5, "mps": 0.5}
+# Processes that train together look at the same steps, which no clock can promise.
+_STEPS_BETWEEN_LOOKS = 10
 # What processes agree on between two steps; the most urgent one wins.
 _GO, _SAVE, _STOP = range(3)
 
@@ -158,10 +159,9 @@ class _Loop:
         self._rows = training.batches.sizes
         self._steps = len(self._rows)  # of an epoch
         self._tally = Tally(self._rows, self._device)
-        look = _STEPS_BETWEEN_LOOKS[self._device.type]
-        self._look = look
-        self._finite = Finite(training.role, training.hparams.on_nan == "stop", self._steps, look, training.world)
-        self._reported = 0.0
+        self._finite = Finite(training.role, training.hparams.on_nan == "stop", self._steps, training.world)
+        self._looked = 0  # step of the epoch
+        self._looked_at = float("-inf")  # seconds
 
     def run(self) -> Trained:
         self._restore()
@@ -187,6 +187,7 @@ class _Loop:
         training.network.train()
         training.method.train()
         training.method.start_epoch(self._epoch, training.hparams.epoch_count)
+        self._looked = self._step
         began = time.perf_counter()
         for batch in batches.epoch(self._epoch, start=self._step):
             try:
@@ -200,14 +201,32 @@ class _Loop:
                 ) from error
             self._finite.saw(batch.index)
             self._step += 1
-            looks = self._step % self._look == 0
-            if looks or self._step == self._steps:
-                self._finite.check(self._tally, self._epoch, self._step)
-                self._report()
+            looks = self._step == self._steps or self._looks()
+            if looks:
+                self._look()
             self._tally.seconds += time.perf_counter() - began
             if self._step < self._steps and (looks or (self._stop.asked and training.world.size == 1)):
                 self._heed(self._checkpoints.due(epoch_ended=False))
             began = time.perf_counter()
+
+    def _looks(self) -> bool:
+        """Whether it is time to look at losses; all processes do so after the same step."""
+        if self._training.world.size > 1:
+            return self._step % _STEPS_BETWEEN_LOOKS == 0
+        return time.monotonic() - self._looked_at > _SECONDS_BETWEEN_LOOKS[self._device.type]
+
+    def _look(self) -> None:
+        self._finite.check(self._tally, self._epoch, self._looked, self._step)
+        self._looked = self._step
+        now = time.monotonic()
+        # An epoch's end is a look as well, and epochs may be short.
+        if now - self._looked_at < _SECONDS_BETWEEN_LOOKS[self._device.type]:
+            return
+        self._looked_at = now
+        epochs, steps = self._training.hparams.epoch_count, self._steps
+        done = (self._epoch * steps + self._step) / (epochs * steps)
+        loss = self._tally.loss(self._step - 1).item()
+        self._listener.step(self._training.role, self._epoch + 1, epochs, done, loss)
 
     def _train_on(self, batch: Batch) -> None:
         training, rows = self._training, self._rows[self._step]
@@ -237,20 +256,6 @@ class _Loop:
         if agreed == _STOP:
             self._stop.number = self._stop.number or signal.SIGTERM
             self._stop.check()
-
-    def _report(self) -> None:
-        now = time.monotonic()
-        if now - self._reported < _SECONDS_BETWEEN_REPORTS:
-            return
-        self._reported = now
-        epochs, steps = self._training.hparams.epoch_count, self._steps
-        self._listener.step(
-            self._training.role,
-            self._epoch + 1,
-            epochs,
-            (self._epoch * steps + self._step) / (epochs * steps),
-            self._tally.loss(self._step - 1).item(),
-        )
 
     def _finish_epoch(self) -> None:
         training = self._training

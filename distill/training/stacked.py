@@ -193,12 +193,12 @@ class _Loop:
     def _failure(self, training: Training, number: int, step: int | None) -> TrainingError | None:
         """What the member would have raised alone."""
         last = self._steps - 1 if step is None else step
-        finite = Finite(training.role, True, self._steps, 1, training.world)
+        finite = Finite(training.role, True, self._steps, training.world)
         for batch in itertools.islice(training.batches.epoch(self._epoch), max(0, last - 1), last + 1):
             finite.saw(batch.index)
         try:
             if step is not None:
-                finite.check(self._tally.member(number, step), self._epoch, step + 1)
+                finite.check(self._tally.member(number, step), self._epoch, step, step + 1)
             self._members.write(self._weights[number], training)
             finite.check_weights(training.network, self._epoch)
         except TrainingError as error:

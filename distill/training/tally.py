@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from distill.training.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    number: int
+    share: float  # of the batch
+    terms: dict[str, Tensor]
+    logits: Tensor
+    labels: Tensor
 
 
 class Tally:
@@ -29,10 +39,11 @@ class Tally:
         self._device = device
         self._names: list[str] = []
         self._terms = torch.zeros(len(rows), 0, device=device)
-        self._right = torch.zeros(sum(rows), dtype=torch.bool, device=device)
-        self._seen = 0
+        self._right = torch.zeros((), dtype=torch.int64, device=device)
         self._skipped = torch.zeros((), device=device)
         self._nothing = torch.zeros((), device=device)
+        # Counted together when somebody looks: many small operations in every step would slow it down.
+        self._pending: list[_Step] = []
 
     def add(self, step: int, losses: dict[str, Tensor], logits: Tensor, labels: Tensor) -> None:
         """Counts a step, or the part of it that went through the network at once.
@@ -43,14 +54,8 @@ class Tally:
             logits: `[batch, classes]`.
             labels: `[batch]`.
         """
-        new = [name for name in losses if name not in self._names]
-        if new:
-            self._make_room(new)
-        terms = torch.stack([losses[name].detach() if name in losses else self._nothing for name in self._names])
-        self._terms[step].add_(terms, alpha=len(labels) / self._rows[step])
-        seen = self._seen + len(labels)
-        torch.eq(logits.detach().argmax(dim=1), labels, out=self._right[self._seen : seen])
-        self._seen = seen
+        terms = {name: loss.detach() for name, loss in losses.items()}
+        self._pending.append(_Step(step, len(labels) / self._rows[step], terms, logits.detach(), labels))
 
     def skip(self, skipped: Tensor) -> None:
         """Counts a step that moved nothing where `skipped`, a scalar, is 1."""
@@ -58,10 +63,12 @@ class Tally:
 
     def loss(self, step: int) -> Tensor:
         """The loss of a step, the sum of its terms, a scalar."""
+        self._count()
         return self._terms[step].sum()
 
     def finite(self, first: int, stop: int) -> bool:
         """Whether the losses from step `first` on and before `stop` are neither NaN nor infinite."""
+        self._count()
         return math.isfinite(self._terms[first:stop].sum().item())
 
     def first_not_finite(self, first: int, stop: int) -> int:
@@ -71,9 +78,9 @@ class Tally:
 
     def means(self, world: World) -> dict[str, float]:
         """Losses per example, training accuracy as seen while the epoch went on, and skipped steps if there are any."""
-        right = self._right.sum()
+        self._count()
         world.add_up([self._terms])
-        world.add_up([right])
+        world.add_up([self._right])
         rows = torch.tensor(self._rows, dtype=torch.float32, device=self._device)[:, None]
         seen = torch.isfinite(self._terms).all(dim=1, keepdim=True)  # a step that was skipped has no loss to speak of
         means = torch.where(seen, self._terms * rows, 0.0).sum(dim=0) / (rows * seen).sum()
@@ -82,28 +89,39 @@ class Tally:
         return {
             "loss": means.sum().item(),
             **dict(zip(names, means.tolist(), strict=True)),
-            "train_accuracy": right.item() / sum(self._rows),
+            "train_accuracy": self._right.item() / sum(self._rows),
             **({"skipped": skipped} if skipped else {}),
         }
 
     def state(self) -> dict[str, Any]:
         """All of it, for a checkpoint."""
+        self._count()
         return {
             "seconds": self.seconds,
             "names": self._names,
             "terms": self._terms,
             "right": self._right,
-            "seen": self._seen,
             "skipped": self._skipped,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from what `state` gave."""
         self.seconds = state["seconds"]
-        self._names, self._seen = list(state["names"]), state["seen"]
+        self._names = list(state["names"])
         self._terms, self._right, self._skipped = (state[key].to(self._device) for key in ("terms", "right", "skipped"))
 
-    def _make_room(self, names: list[str]) -> None:
-        """A method may begin to use a term in the middle of an epoch."""
-        self._terms = torch.cat([self._terms, self._terms.new_zeros(len(self._rows), len(names))], dim=1)
-        self._names += names
+    def _count(self) -> None:
+        """Adds what is pending, and makes room for terms that a method began to use in the middle of the epoch."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        new = dict.fromkeys(name for step in pending for name in step.terms if name not in self._names)
+        if new:
+            self._terms = torch.cat([self._terms, self._terms.new_zeros(len(self._rows), len(new))], dim=1)
+            self._names += new
+        terms = torch.stack([step.terms.get(name, self._nothing) for step in pending for name in self._names])
+        shares = torch.tensor([step.share for step in pending], device=self._device)
+        steps = torch.tensor([step.number for step in pending], device=self._device)
+        self._terms.index_add_(0, steps, terms.view(len(pending), -1) * shares[:, None])
+        answers = torch.cat([step.logits for step in pending]).argmax(dim=1)
+        self._right += (answers == torch.cat([step.labels for step in pending])).sum()

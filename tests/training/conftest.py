@@ -49,7 +49,7 @@ class Watcher:
 
 @pytest.fixture
 def watcher(monkeypatch: pytest.MonkeyPatch) -> type[Watcher]:
-    monkeypatch.setattr(fit, "_SECONDS_BETWEEN_REPORTS", 0.0)
+    monkeypatch.setattr(fit, "_SECONDS_BETWEEN_LOOKS", {"cpu": -1.0})
     return Watcher
 
 
