@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from distill.config import tree
@@ -50,14 +50,23 @@ def check(composed: DictConfig, registries: Registries) -> Config:
         ConfigError: One sentence for each value that is not allowed.
     """
     try:
-        missing = sorted(OmegaConf.missing_keys(composed))
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, ())) from error
+    assert isinstance(values, dict)
+    missing = sorted(_missing(values, ""))
     if missing:
         raise ConfigError(*(f"{key} has no value: give {key}=..." for key in missing))
-    assert isinstance(values, dict)
     return _Checker(composed, values).config(registries)
+
+
+def _missing(node: Any, at: str) -> Iterator[str]:
+    """Keys that stand without a value."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _missing(value, f"{at}.{key}" if at else str(key))
+    elif node == MISSING:
+        yield at
 
 
 class _Checker:

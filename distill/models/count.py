@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 
 def parameters(network: nn.Module) -> int:
@@ -20,8 +23,8 @@ def size_bytes(network: nn.Module) -> int:
 def flops(network: nn.Module, input_shape: tuple[int, ...], device: torch.device | str = "cpu") -> int:
     """Floating point operations of one forward pass on one example.
 
-    Counted by torch's `FlopCounterMode`, hence for convolutions, matrix products and attention, not for
-    activations, normalisation and pooling. A multiply-accumulate counts 2.
+    Counted with torch's own formulas (`torch.utils.flop_counter`), hence for convolutions, matrix products and
+    attention, not for activations, normalisation and pooling. A multiply-accumulate counts 2.
 
     Args:
         network: On `device`; run in evaluation mode, and left in the mode it was in.
@@ -31,9 +34,26 @@ def flops(network: nn.Module, input_shape: tuple[int, ...], device: torch.device
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), _Counter() as counter:
             network(torch.zeros(1, *input_shape, device=device))
     finally:
         for module, training in modes:
             module.training = training
-    return counter.get_total_flops()
+    return counter.total
+
+
+class _Counter(TorchDispatchMode):
+    """What `FlopCounterMode` does, without a tree of modules, and without importing torch's compiler for seconds."""
+
+    total = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        answer = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=answer)
+        return answer

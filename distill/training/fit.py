@@ -21,7 +21,7 @@ from distill.data.batches import Batches
 from distill.errors import TrainingError
 from distill.methods import Method
 from distill.models.taps import Tapped
-from distill.seeds import stream_seed
+from distill.seeds import seed_torch, stream_seed
 from distill.training import checkpoint, evaluate
 from distill.training.checkpoints import Checkpoints
 from distill.training.descent import Descent
@@ -167,7 +167,7 @@ class _Loop:
         self._restore()
         while self._epoch < self._training.hparams.epoch_count:
             if self._step == 0:
-                torch.manual_seed(self._dropout_seed())
+                seed_torch(self._dropout_seed(), self._device)
             self._run_epoch()
             self._finish_epoch()
             self._heed(self._checkpoints.due(epoch_ended=True))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from distill.training.fit import Training
 
 # Below this many steps, writing the operations down first takes longer than it saves.
-_TRACING_PAYS_FROM = 300
+_TRACING_PAYS_FROM = 1000
 
 Tensors = dict[str, Tensor]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from distill.data import Batches
 from distill.errors import TrainingError
-from distill.seeds import stream_seed
+from distill.seeds import seed_torch, stream_seed
 from distill.training import checkpoint
 from distill.training.checkpoints import Checkpoints
 from distill.training.finite import Finite
@@ -74,7 +74,7 @@ class _Loop:
         self._restore()
         while self._epoch < self._epochs and None in self._failures:
             if self._step == 0:
-                _seed(stream_seed(self._first.seed, "dropout", self._epoch), self._device)
+                seed_torch(stream_seed(self._first.seed, "dropout", self._epoch), self._device)
             self._run_epoch()
             self._finish_epoch()
             ends = self._epoch == self._epochs  # kept until the last member is where it belongs
@@ -234,11 +234,3 @@ class _Loop:
             if self._step:
                 self._tally.restore(state["tally"])
                 checkpoint.restore_random_state(state["random"], self._device)
-
-
-def _seed(seed: int, device: torch.device) -> None:
-    """Like `torch.manual_seed`, which asks every kind of device first: longer than a step of tiny networks."""
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
