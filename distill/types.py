@@ -43,8 +43,8 @@ class Batch:
         return len(self.labels)
 
     def split(self, parts: int) -> list[Batch]:
-        """The batch in at most `parts` batches of nearly equal size, in order."""
-        cuts = torch.tensor_split(torch.arange(len(self)), min(parts, len(self)))
+        """The batch in at most `parts` batches of nearly equal size, in order; of two examples each at least."""
+        cuts = torch.tensor_split(torch.arange(len(self)), max(1, min(parts, len(self) // 2)))
         return [self.rows(slice(int(cut[0]), int(cut[-1]) + 1)) for cut in cuts]
 
     def rows(self, rows: slice) -> Batch:

@@ -24,7 +24,7 @@ class Batches:
     """The batches of one split.
 
     The last batch of an epoch may be smaller. Only when it would hold a single example, from which batch
-    norm cannot learn, or fewer than there are processes, do its examples join the batch before.
+    norm cannot learn, for some process do its examples join the batch before.
 
     Args:
         split: The examples; batches are selected where they lie.
@@ -158,7 +158,7 @@ class Batches:
     def _bounds(self) -> list[tuple[int, int]]:
         count = len(self.split)
         starts = list(range(0, count, self.batch_size))
-        fewest = max(min(2, self.batch_size), self.shard[1])
+        fewest = max(min(2 * self.shard[1], self.batch_size), self.shard[1])
         if len(starts) > 1 and count - starts[-1] < fewest:
             starts.pop()
         return list(zip(starts, [*starts[1:], count], strict=True))

@@ -9,21 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distill.errors import DistillError
+from distill.errors import ConfigError, DistillError
 
 _MISTAKE, _SIGNALLED = 2, 128
 
 
 def follows() -> bool:
     """Whether this is not the first of several processes."""
-    return int(os.environ.get("RANK", "0")) > 0
+    return processes() > 1 and int(os.environ["RANK"]) > 0
+
+
+def processes() -> int:
+    """How many processes `torchrun` has started for this command; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 @contextmanager
 def following(words: list[str]) -> Iterator[list[str]]:
     """Keeps a process that follows from doing what the first one does for all; in others nothing changes.
 
-    What ends the first process with a sentence ends this one without; a bug shows its traceback.
+    What ends all of them with a sentence is told by the first one alone; a bug shows its traceback.
 
     Args:
         words: The command line after `distill train`.
@@ -43,7 +48,9 @@ def following(words: list[str]) -> Iterator[list[str]]:
             os.dup2(nowhere, stream.fileno())
         try:
             yield [*words, f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep"]
-        except DistillError:
+        except DistillError as error:
+            if not (isinstance(error, ConfigError) or getattr(error, "told", False)):
+                os.write(kept[sys.stderr.fileno()], f"distill: process {os.environ['RANK']}: {error}\n".encode())
             sys.exit(_MISTAKE)
         except KeyboardInterrupt as error:
             sys.exit(_SIGNALLED + getattr(error, "number", 2))

@@ -24,7 +24,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.text import Text
 
-from distill.errors import DistillError
+from distill.errors import ConfigError, DistillError
+from distill.experiments.follower import processes
 from distill.files import write_text
 from distill.training.interrupt import Stop, polite
 
@@ -149,6 +150,8 @@ class Job:
                 self.failure = error
                 return
             runs.record_failure(request, error)
+            if processes() > 1 and not isinstance(error, ConfigError):
+                raise  # it may have met one process alone, and the others would wait for it in the next job
             console.print(Text.assemble(("failed", "red"), f"  {error}"), soft_wrap=True)
             if not isinstance(error, DistillError):
                 console.print(Text(traceback.format_exc()), soft_wrap=True)

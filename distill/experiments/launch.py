@@ -23,7 +23,8 @@ from rich.console import Console
 
 from distill.config import tree
 from distill.config.explain import missing_plugin
-from distill.errors import DistillError
+from distill.errors import ConfigError, DistillError
+from distill.experiments.follower import processes
 from distill.experiments.job import Job, prepare
 from distill.experiments.workers import Workers
 from distill.files import unwritable
@@ -92,7 +93,7 @@ def _remember(folder: Path, output: str) -> None:
 
 
 def _undividable(launcher: str) -> DistillError | None:
-    if launcher.endswith(_ONE_BY_ONE) or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if launcher.endswith(_ONE_BY_ONE) or processes() == 1:
         return None
     return DistillError("The processes of torchrun share each job of a sweep: leave out hydra/launcher=...")
 
@@ -165,6 +166,8 @@ def _job(words: list[str]) -> tuple[Job | None, list[str]]:
     """The command and the words for Hydra; no command where it continues one that has nothing left to do."""
     if not any(word.lstrip("+").startswith("resume=") for word in words):
         return Job(words, _check_flags(words)), words
+    if processes() > 1:
+        raise ConfigError("resume=... is for one process: give torchrun the command of the run again, which continues.")
     from distill.experiments.resume import earlier
 
     asked = earlier(words)

@@ -207,10 +207,13 @@ class Workshop:
             return TrainingError(f"deterministic=true is not possible for the {node.role} ({said}).")
         return error
 
+    def _too_old(self, artifact: Artifact) -> bool:
+        """To train anew means once for a command: the jobs of its sweep still share a teacher."""
+        return not self._config.store.reuse and artifact.record.created < self._began
+
     def _reusable(self, node: Node, identity: str) -> Artifact | None:
         artifact = self._store.find(node.role, identity, self._display.warn)
-        # To train anew means once for a command: the jobs of its sweep still share a teacher.
-        if artifact is not None and not self._config.store.reuse and artifact.record.created < self._began:
+        if artifact is not None and self._too_old(artifact):
             return None
         if artifact is None or artifact.record.measures["device"] == describe(self._device):
             return artifact
@@ -320,7 +323,7 @@ class Workshop:
         network = create_network(node.model, self._data.input_shape, self._data.class_count)
         if node.model.checkpoint is not None:
             weights.load_into(network, node.model.checkpoint, f"{_options_of(node)}.checkpoint")
-        return arrange(network.to(self._device))
+        return arrange(network.to(self._device), self._data.input_shape, self._device)
 
     def _tapped(self, network: nn.Module, node: Node, method: Method) -> Tapped:
         call = torch.compile(network) if self._config.run.compile else None

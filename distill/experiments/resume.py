@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.errors import DistillError
-from distill.results.collect import is_alive
+from distill.results.process import is_alive
 
 _KEY = "resume"
 

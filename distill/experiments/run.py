@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +23,7 @@ from distill.experiments.obtain import Made, Obtained, Workshop
 from distill.experiments.plan import plan
 from distill.experiments.run_folder import RunFolder
 from distill.experiments.store import Store
+from distill.results import process
 from distill.results.rows import complete
 from distill.training import device as devices
 from distill.training.interrupt import Stop, polite
@@ -79,6 +79,7 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     keep_memory()
     world = join()
     device = devices.resolve(config.run.device, world.local_rank)
+    devices.occupy(device)
     world.together(lambda: loaded(config.dataset) and None)  # what must be fetched or decoded, one process does
     data = loaded(config.dataset)
     nodes = plan(config)
@@ -103,7 +104,9 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
                     folder.metrics([row for one in obtained for row in one.artifact.record.history])
                     rows = _rows(config, request, data, obtained)
                     folder.results(rows)
-                stop.check()
+                if world.largest(int(stop.asked)):
+                    stop.number = stop.number or signal.SIGTERM
+                    stop.check()
     except BaseException as error:
         with suppress(DistillError):  # where nothing can be written, the error itself says so
             folder.tell(
@@ -169,7 +172,7 @@ def _asked(request: Request) -> dict[str, Any]:
         "places": list(request.places),
         "began": request.began,
         "started": _now(),
-        "process": {"pid": os.getpid(), "host": platform.node()},
+        "process": process.this(),
     }
 
 

@@ -22,7 +22,7 @@ from distill.experiments.display import Display
 from distill.experiments.obtain import Made, Obtained, Workshop, outputs_of
 from distill.experiments.plan import Node, plan
 from distill.experiments.run import loaded
-from distill.experiments.store import Store
+from distill.experiments.store import Artifact, Store
 from distill.experiments.wanted import Wanted, count, differences, divide
 from distill.files import write_text
 from distill.methods import Method, methods
@@ -90,8 +90,10 @@ class Bench(Workshop):
 
     def __init__(self, config: Config, display: Display, stop: Stop, began: float, made: dict[str, Made]):
         device = devices.resolve(config.run.device)
+        devices.occupy(device)
         super().__init__(config, loaded(config.dataset), device, Store(Path(config.store.dir)), display, stop, began)
         self._results = made
+        self._artifacts: dict[str, Artifact] = {}
         self._streams: dict[tuple[Any, ...], Batches] = {}
         self._teachers: dict[str, tuple[Tapped, Live]] = {}
         self._flops: dict[str, int] = {}
@@ -107,8 +109,11 @@ class Bench(Workshop):
                 continue
         everything = list(wanted.values())
         self._clear(wanted)
-        for level in ([each for each in everything if bool(each.parents) == taught] for taught in (False, True)):
-            self._train_level([each for each in level if self._trainable(each)], everything)
+        for taught in (False, True):
+            level = [each for each in everything if bool(each.parents) == taught and self._trainable(each)]
+            # Where a teacher is missing, the job that meets the reason says it.
+            ready = [each for each in level if all(self._kept(parent) for parent in each.parents)]
+            self._train_level(ready, everything)
 
     def _add(self, wanted: dict[str, Wanted], config: Config) -> None:
         own: dict[str, Wanted] = {}
@@ -121,25 +126,40 @@ class Bench(Workshop):
         failed = any(
             parent.identity in self._results and self._results[parent.identity].failure for parent in wanted.parents
         )
-        return not failed and self._reusable(wanted.node, wanted.identity) is None
+        return not failed and self._kept(wanted) is None
+
+    def _kept(self, wanted: Wanted) -> Artifact | None:
+        """The network as the store has it; its checksums are computed once."""
+        if wanted.identity not in self._artifacts:
+            artifact = self._store.look(wanted.node.role, wanted.identity)
+            if artifact is None or self._too_old(artifact):
+                return None
+            self._artifacts[wanted.identity] = artifact
+        return self._artifacts[wanted.identity]
 
     def _train_level(self, missing: list[Wanted], everything: list[Wanted]) -> None:
         alone: list[Wanted] = []
         groups = self._groups(missing)
         self._tell_of_singles([group[0] for group in groups if len(group) == 1])
         for group in groups:
-            reason = self._obstacle(group)
-            stacks = [] if reason else self._stacks(group, everything)
-            if reason and len(group) > 1:
-                self._say(f"{count(group)} one by one: {reason}")
-            for stack in stacks:
-                self._train_stack(stack)
-            done = {each.identity for stack in stacks for each in stack}
+            try:
+                done = self._train_group(group, everything)
+            except (DistillError, OSError) as error:
+                self._say(f"{count(group)} one by one: {error}")
+                done = set()
             alone += [each for each in group if each.identity not in done]
         for each in alone:
             taught = [other for other in everything if each in other.parents]
             if any(self._trainable(other) for other in taught):
                 self._train_alone(each)
+
+    def _train_group(self, group: list[Wanted], everything: list[Wanted]) -> set[str]:
+        """Trains networks that may be stacked; returns the signatures of those that were."""
+        reason = self._obstacle(group)
+        if reason and len(group) > 1:
+            self._say(f"{count(group)} one by one: {reason}")
+        stacks = [] if reason else self._stacks(group, everything)
+        return {each.identity for stack in stacks if self._train_stack(stack) for each in stack}
 
     def _tell_of_singles(self, singles: list[Wanted]) -> None:
         for role, number in Counter(each.node.role for each in singles).items():
@@ -197,7 +217,7 @@ class Bench(Workshop):
         needed = {each.name for each in group}
         stacks: list[list[Wanted]] = []
         for path in sorted(self._store.root.glob(f"{stacked.NAME}-*.partial/{_MEMBERS}")):
-            names = json.loads(path.read_text(encoding="utf-8"))
+            names = _names(path)
             if needed.intersection(names) and known.keys() >= set(names):
                 stacks.append([known[name] for name in names])
                 needed -= set(names)
@@ -207,11 +227,12 @@ class Bench(Workshop):
         """Removes what is left of stacks that ended, by a command that was killed right then."""
         known = {each.name: each for each in wanted.values()}
         for path in self._store.root.glob(f"{stacked.NAME}-*.partial/{_MEMBERS}"):
-            members = [known.get(name) for name in json.loads(path.read_text(encoding="utf-8"))]
+            members = [known.get(name) for name in _names(path)]
             if not any(each is None or self._trainable(each) for each in members):
                 shutil.rmtree(path.parent, ignore_errors=True)
 
-    def _train_stack(self, stack: list[Wanted]) -> None:
+    def _train_stack(self, stack: list[Wanted]) -> bool:
+        """Trains networks as one; false when memory is too small for that."""
         first = stack[0]
         self._say(f"{count(stack)} as one training ({differences(stack)})")
         with ExitStack() as held:
@@ -231,7 +252,9 @@ class Bench(Workshop):
                     if not out_of_memory(error):
                         raise
                     self._say(f"{count(stack)} one by one: together they do not fit into memory")
-                for each, training, result in zip(stack, trainings, results, strict=False):
+                    shutil.rmtree(self._folder(stack), ignore_errors=True)
+                    return False
+                for each, training, result in zip(stack, trainings, results, strict=True):
                     if each not in missing:
                         continue
                     if isinstance(result, TrainingError):
@@ -240,6 +263,7 @@ class Bench(Workshop):
                     self._keep(each.node, result, training.method, each.made_of, each.identity, len(stack))
                     self._results[each.identity] = Made(outputs_of(training))
             shutil.rmtree(self._folder(stack), ignore_errors=True)
+        return True
 
     def _train_alone(self, wanted: Wanted) -> None:
         """Trains a teacher that students wait for; its job finds it in the store."""
@@ -257,7 +281,7 @@ class Bench(Workshop):
     def _assembled(self, wanted: Wanted, hooked: ExitStack) -> Training:
         parents = []
         for parent in wanted.parents:
-            artifact = self._reusable(parent.node, parent.identity)
+            artifact = self._kept(parent)
             assert artifact is not None, "teachers come first"
             parents.append(Obtained(parent.node, artifact, reused=True))
         return self._training(wanted.node, self._network(wanted.node), parents, hooked)
@@ -298,3 +322,11 @@ class Bench(Workshop):
 
     def _say(self, text: str) -> None:
         self._display.say(f"{stacked.NAME:9} {text}")
+
+
+def _names(path: Path) -> list[str]:
+    """The members of a stack; none where another process has just removed it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []

@@ -127,6 +127,18 @@ class Store:
         warn(f"The stored {role} {signature} is damaged ({reason}); it is set aside as {aside.name}.")
         return None
 
+    def look(self, role: str, signature: str) -> Artifact | None:
+        """The network if it is there and whole; nothing is said or repaired, and no lock is needed.
+
+        Args:
+            role: Its role.
+            signature: Its identity.
+        """
+        try:
+            return _read(self._folder(role, signature), role, signature)
+        except (OSError, ValueError, KeyError, TypeError, DistillError):
+            return None
+
     def put(self, record: Record, write: Callable[[Path, Path], None]) -> Artifact:
         """Keeps a network; readers see all of it or nothing.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import platform
 import signal
 import threading
 from contextlib import suppress
@@ -17,6 +16,7 @@ from rich.text import Text
 
 from distill.experiments.job import LOG, STOPPED
 from distill.files import write_text
+from distill.results import process
 
 _SECONDS_BETWEEN_LOOKS = 0.3
 _STYLES = {"finished": "green", "failed": "red", "interrupted": "yellow"}
@@ -75,10 +75,10 @@ class Workers:
             return 0
         asked = 0
         for _, facts in self._jobs():
-            process = facts.get("process", {})
-            if facts["status"] == "running" and process.get("host") == platform.node():
+            # A record that a killed sweep left may name a number that is somebody else's by now.
+            if facts["status"] == "running" and process.is_alive(facts.get("process")):
                 with suppress(ProcessLookupError, PermissionError):
-                    os.kill(process["pid"], signal.SIGTERM)
+                    os.kill(facts["process"]["pid"], signal.SIGTERM)
                     asked += 1
         return asked
 
@@ -102,7 +102,7 @@ class Workers:
         for path in sorted(self._folder.glob("*/run.json")):
             with suppress(OSError, ValueError):  # it may be a folder that is being removed
                 facts = json.loads(path.read_text(encoding="utf-8"))
-                if facts.get("process") != {"pid": os.getpid(), "host": platform.node()}:
+                if facts.get("process") != process.this():
                     found.append((path.parent.name, facts))
         return found
 

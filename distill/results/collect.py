@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from distill.config.words import did_you_mean
 from distill.errors import DataError, DistillError
 from distill.results.columns import COLUMNS
 from distill.results.frame import frame
+from distill.results.process import is_alive
 from distill.results.rows import Row, read_csv
 
 RECORD = "run.json"
@@ -143,23 +143,6 @@ def _read(path: Path) -> dict[str, Any]:
 def _name(folder: Path) -> str:
     # Two sweeps both have a job `0_...`; the folder above tells them apart.
     return f"{folder.parent.name}/{folder.name}" if folder.parent.parent.name == "sweeps" else folder.name
-
-
-def is_alive(process: Any) -> bool | None:
-    """Whether the process of a record still runs; `None` where nobody can tell, as of one of another machine.
-
-    Args:
-        process: What `run.json` says of it: `pid` and `host`.
-    """
-    if os.name != "posix" or not isinstance(process, dict) or process.get("host") != platform.node():
-        return None
-    try:
-        os.kill(int(process["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _rows(folder: Path, run: dict[str, Any], warnings: list[str]) -> list[Row]:

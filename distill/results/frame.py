@@ -10,7 +10,7 @@ import pandas as pd
 from distill.results.columns import COLUMNS, missing, shown
 
 Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
-SETTINGS = ("dataset", "method", "model", "T", "alpha", "seed")
+SETTINGS = ("dataset", "method", "model", "T", "alpha", "precision", "seed")
 
 
 def frame(rows: Rows) -> pd.DataFrame:

@@ -22,6 +22,9 @@ class Descent:
         hparams: Optimiser, clipping, and what to do with a gradient that is not finite.
         precision: Of the forward pass.
         world: The processes that share a batch.
+
+    Attributes:
+        skips: Whether a step may be skipped.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], hparams: Hparams, precision: Precision, world: World):
@@ -29,7 +32,7 @@ class Descent:
         self._optimizer = optimizers.build(self._parameters, hparams)
         self._scaler = precision.scaler()
         self._clip = hparams.grad_clip
-        self._skips = hparams.on_nan == "skip"
+        self.skips = hparams.on_nan == "skip" or self._scaler is not None
         self._world = world
 
     @property
@@ -64,14 +67,17 @@ class Descent:
         norm = None
         if self._clip is not None:
             norm = nn.utils.clip_grad_norm_(self._parameters, self._clip)
-        skipped = None
+        if not self.skips:
+            self._optimizer.step()
+            return None
+        if norm is None:
+            norm = nn.utils.get_total_norm(self._gradients())
+        skipped = (~torch.isfinite(norm)).float()
         if self._scaler:
             self._scaler.step(self._optimizer)
             self._scaler.update()
-        elif self._skips:
-            skipped = self._step_where_finite(norm)
         else:
-            self._optimizer.step()
+            self._step_unless(skipped)
         return skipped
 
     def state(self) -> dict[str, Any]:
@@ -88,15 +94,11 @@ class Descent:
     def _gradients(self) -> list[Tensor]:
         return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
 
-    def _step_where_finite(self, norm: Tensor | None) -> Tensor:
+    def _step_unless(self, skipped: Tensor) -> None:
         """Lets the fused optimiser itself leave a step out, as it does for a scaler: no device is waited for."""
-        if norm is None:
-            norm = nn.utils.get_total_norm(self._gradients())
-        skipped = (~torch.isfinite(norm)).float()
         optimizer: Any = self._optimizer
         optimizer.grad_scale, optimizer.found_inf = None, skipped
         try:
             optimizer.step()
         finally:
             del optimizer.grad_scale, optimizer.found_inf
-        return skipped

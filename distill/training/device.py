@@ -12,6 +12,7 @@ import torch
 
 from distill.errors import DeviceError
 
+_OUT_OF_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory")
 # FLOPs of one forward pass of a batch; below, two threads are slower, and much slower when the machine is busy.
 _SHARING_PAYS_FROM = 1e7
 
@@ -45,6 +46,12 @@ def resolve(name: str, number: int = 0) -> torch.device:
     return device
 
 
+def occupy(device: torch.device) -> None:
+    """Makes a GPU the one that is meant where torch is told of none."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
 def describe(device: torch.device) -> str:
     """What the device is, for tables and records, such as `cpu, 2 threads (x86_64)`."""
     if device.type == "cuda":
@@ -53,8 +60,9 @@ def describe(device: torch.device) -> str:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out; a CPU says it in a plain `RuntimeError`."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether an error means that memory ran out; libraries and CPUs say it in a plain `RuntimeError`."""
+    said = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or any(words in said for words in _OUT_OF_MEMORY)
 
 
 @contextmanager

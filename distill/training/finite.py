@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from torch import Tensor, nn
 
@@ -65,13 +66,26 @@ class Finite:
             {"epoch": epoch + 1, "step": broken + 1, "examples": examples, "examples_of_the_step_before": before},
         )
 
-    def check_weights(self, network: nn.Module, epoch: int) -> None:
-        """Looks at the weights after an epoch, which a last gradient may have spoilt.
+    def check_skipped(self, skipped: int, epoch: int) -> None:
+        """Refuses to go on when no step of an epoch moved anything.
+
+        Raises:
+            TrainingError: All were skipped.
+        """
+        if skipped == self._steps:
+            raise self._error(
+                f"The {self._role} learned nothing in epoch {epoch + 1}: the gradient of none of its {skipped} steps "
+                "was finite",
+                {"epoch": epoch + 1, "skipped": skipped},
+            )
+
+    def check_weights(self, state: Iterable[Tensor], epoch: int) -> None:
+        """Looks at weights and statistics after an epoch, which a last step may have spoilt.
 
         Raises:
             TrainingError: One is NaN or infinite.
         """
-        weights = [parameter.detach() for parameter in network.parameters()]
+        weights = [tensor.detach() for tensor in state if tensor.is_floating_point()]
         if not math.isfinite(nn.utils.get_total_norm(weights).item()):
             raise self._error(
                 f"The weights of the {self._role} are not finite after epoch {epoch + 1}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import itertools
 import json
 import operator
 import signal
@@ -25,7 +24,7 @@ from distill.seeds import seed_torch, stream_seed
 from distill.training import checkpoint, evaluate
 from distill.training.checkpoints import Checkpoints
 from distill.training.descent import Descent
-from distill.training.device import out_of_memory
+from distill.training.device import out_of_memory, synchronize
 from distill.training.finite import Finite
 from distill.training.interrupt import Stop
 from distill.training.precision import Precision
@@ -128,18 +127,21 @@ def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Train
         return _Loop(training, path, listener, stop, asked).run()
     modules = (training.network, training.method)
     fresh = [{name: value.cpu().clone() for name, value in module.state_dict().items()} for module in modules]
-    for parts in (2**power for power in itertools.count()):
+    parts = 1
+    while True:
         try:
             return _Loop(training, path, listener, stop, parts).run()
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not out_of_memory(error) or parts >= training.batches.batch_size:
+        except RuntimeError as error:
+            # Other processes would not know, and wait for gradients of the old parts.
+            if not out_of_memory(error) or parts >= training.batches.batch_size or training.world.size > 1:
                 raise
+        parts *= 2
+        listener.warn(f"A batch of the {training.role} goes through the network in {parts} parts, as memory ran out.")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         # Begun anew, so that the weights are those of a training that had known from the start.
         for module, state in zip(modules, fresh, strict=True):
             module.load_state_dict(state)
-    raise AssertionError
 
 
 class _Loop:
@@ -196,8 +198,8 @@ class _Loop:
                 if "more than 1 value per channel" not in str(error):
                     raise
                 raise TrainingError(
-                    f"The {training.role} has batch norm, which learns nothing from a batch of {len(batch)} "
-                    "of this size: a larger hparams.batch_size works."
+                    f"The {training.role} has batch norm, which learns nothing from one example at a time: a larger "
+                    "hparams.batch_size or a smaller hparams.accumulate works."
                 ) from error
             self._finite.saw(batch.index)
             self._step += 1
@@ -208,6 +210,8 @@ class _Loop:
             if self._step < self._steps and (looks or (self._stop.asked and training.world.size == 1)):
                 self._heed(self._checkpoints.due(epoch_ended=False))
             began = time.perf_counter()
+        synchronize(self._device)
+        self._tally.seconds += time.perf_counter() - began
 
     def _looks(self) -> bool:
         """Whether it is time to look at losses; all processes do so after the same step."""
@@ -232,6 +236,9 @@ class _Loop:
         training, rows = self._training, self._rows[self._step]
         step = self._epoch * self._steps + self._step
         self._descent.begin(learning_rate(training.hparams, step, self._steps))
+        # What a step that is skipped must leave as it was, too.
+        statistics = [buffer for buffer in self._buffers() if buffer.is_floating_point()] if self._descent.skips else []
+        before = [buffer.clone() for buffer in statistics]
         for part in batch.split(self._parts) if self._parts > 1 else (batch,):
             taught = training.teacher(part)
             with training.precision.autocast():
@@ -243,11 +250,14 @@ class _Loop:
         skipped = self._descent.finish()
         if skipped is not None:
             self._tally.skip(skipped)
+            for buffer, old in zip(statistics, before, strict=True):
+                torch.where(skipped > 0, old, buffer, out=buffer)
         if self._average is not None:
             _move_average(self._average, training.network, training.hparams.ema)
 
     def _heed(self, due: bool) -> None:
         """Does between two steps what one of the processes must do, at the same step in all of them."""
+        due = due and self._training.world.leads  # whose clock counts, as it alone writes
         wanted = _STOP if self._stop.asked else _SAVE if due else _GO
         agreed = self._training.world.largest(wanted)
         if agreed == _GO:
@@ -260,14 +270,18 @@ class _Loop:
     def _finish_epoch(self) -> None:
         training = self._training
         self._share_statistics()
-        self._finite.check_weights(training.network, self._epoch)
+        self._finite.check_weights(
+            [*training.network.state_dict().values(), *training.method.parameters()], self._epoch
+        )
+        means = self._tally.means(training.world)
+        self._finite.check_skipped(int(means.get("skipped", 0)), self._epoch)
         row: EpochRow = {
             "role": training.role,
             "epoch": self._epoch + 1,
             "step": (self._epoch + 1) * self._steps,
             "seconds": self._tally.seconds,
             "lr": self._descent.rate,
-            **self._tally.means(training.world),
+            **means,
             "val_accuracy": self._accuracy(training.val),
             "test_accuracy": self._accuracy(training.test),
         }
@@ -330,7 +344,7 @@ class _Loop:
 
     def _restore(self) -> None:
         training = self._training
-        state = self._checkpoints.read()
+        state = training.world.together(self._checkpoints.read)
         if state is None:
             return
         with checkpoint.restoring(self._checkpoints.path):

@@ -16,10 +16,31 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_... of malloc.h
 _LARGEST_ON_HEAP = 32 << 20  # bytes, the most that glibc takes
 
 
-def arrange(network: nn.Module) -> nn.Module:
-    """Lays convolutions out with channels last, which is faster everywhere; outputs then lie like that, too."""
-    if any(isinstance(module, _CONVOLUTIONS) for module in network.modules()):
-        return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+def arrange(network: nn.Module, input_shape: tuple[int, ...], device: torch.device) -> nn.Module:
+    """Lays convolutions out with channels last, which is faster everywhere; outputs then lie like that, too.
+
+    A network that asks its feature maps for a `view` that only the usual layout has stays as it is.
+
+    Args:
+        network: On `device`.
+        input_shape: Of one example.
+        device: Where it is.
+    """
+    if not any(isinstance(module, _CONVOLUTIONS) for module in network.modules()):
+        return network
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, *input_shape, device=device))
+    except RuntimeError as error:
+        if "view size is not compatible" not in str(error):
+            raise
+        network.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    finally:
+        for module, training in modes:
+            module.training = training
     return network
 
 

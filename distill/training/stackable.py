@@ -52,6 +52,8 @@ def obstacle(network: nn.Module, method: Method, hparams: Hparams, device: torch
     """
     if method.stacks is None:
         return f"method {method.options.name} keeps something that cannot be stacked"
+    if type(method).start_epoch is not Method.start_epoch:
+        return f"method {method.options.name} changes from epoch to epoch"
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         return "batch norm keeps statistics"
     if any(True for _ in network.buffers()):

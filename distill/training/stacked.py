@@ -200,7 +200,7 @@ class _Loop:
             if step is not None:
                 finite.check(self._tally.member(number, step), self._epoch, step, step + 1)
             self._members.write(self._weights[number], training)
-            finite.check_weights(training.network, self._epoch)
+            finite.check_weights(training.network.parameters(), self._epoch)
         except TrainingError as error:
             return error
         return None

@@ -66,6 +66,7 @@ class World:
         if error is not None:
             raise error
         if told is not None:
+            told.told = True  # type: ignore[attr-defined]  # by the first process, so that others need not
             raise told
         return value
 

@@ -95,6 +95,15 @@ def test_seeds_are_aggregated_as_the_statistics_module_does(tmp_path: Path, leav
     assert f"{statistics.mean(gains):+.2f} ± {statistics.stdev(gains) / 2:.2f}" in console.export_text()
 
 
+def test_seeds_of_two_precisions_are_two_groups(tmp_path: Path, leave: Leave):
+    for precision in ("fp32", "bf16"):
+        for seed, (student, baseline) in enumerate(zip(ACCURACIES, BASELINES, strict=True)):
+            rows = [{**row, "precision": precision} for row in three(student, baseline, seed=seed)]
+            leave(f"s/{precision}{seed}", rows, {"seed": str(seed), "precision": precision})
+    found = [group for group in groups(collect([tmp_path]).rows) if group.role == "student"]
+    assert [group.accuracy.n for group in found] == [4, 4]
+
+
 def test_the_interval_is_students_t():
     # Gosset 1908, the ten differences of sleep gained: mean 1.58, 95 % interval 0.70 to 2.46.
     low, high = Mean.of([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).interval()

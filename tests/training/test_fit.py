@@ -174,7 +174,48 @@ def test_a_step_that_is_not_finite_can_be_skipped_and_is_counted(optimizer, clip
     assert torch.equal(vector(done.network), vector(expected.network))
 
 
-@pytest.mark.parametrize("parts", [2, 3, 8])
+class SpoilsStatistics(nn.Module):
+    """Batch norm that sees a NaN in its third step."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(16)
+        self.classifier = nn.Linear(16, 3)
+        self.calls = 0
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.training:
+            self.calls += 1
+        spoilt = inputs.flatten(1) * (float("nan") if self.training and self.calls == 3 else 1.0)
+        return self.classifier(self.norm(spoilt))
+
+
+def test_a_skipped_step_leaves_the_statistics_of_batch_norm_alone(training, watcher, tmp_path):
+    network = SpoilsStatistics()
+    plan = training(network=network, student=Tapped(network), epochs=1, on_nan="skip")
+    done = fit(plan, tmp_path / "c.pt", watcher(), Stop())
+    assert done.history[0]["skipped"] == 1
+    assert bool(torch.isfinite(network.norm.running_mean).all())
+
+
+def test_statistics_that_are_not_finite_stop_a_training(training, watcher, tmp_path):
+    network = Norms()
+    network.norm.running_var.fill_(float("inf"))
+    with pytest.raises(TrainingError, match="weights of the student are not finite after epoch 1"):
+        fit(training(network=network, student=Tapped(network)), tmp_path / "c.pt", watcher(), Stop())
+
+
+def test_a_training_that_skips_everything_is_stopped(training, watcher, tmp_path):
+    class AlwaysNan(BecomesNan):
+        def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+            return {"hard": self.hard_loss(student.logits, batch) * float("nan")}
+
+    plan = training(method=AlwaysNan(create("none").options), on_nan="skip")
+    with pytest.raises(TrainingError, match="learned nothing in epoch 1: the gradient of none of its 5 steps"):
+        fit(plan, tmp_path / "c.pt", watcher(), Stop())
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole(parts, training, watcher, tmp_path):
     whole = fit(training(), tmp_path / "whole.pt", watcher(), Stop())
     split = fit(training(accumulate=parts), tmp_path / "split.pt", watcher(), Stop())
@@ -194,8 +235,12 @@ def test_parts_are_doubled_until_they_fit_and_training_begins_anew(training, wat
 
     plan = training(accumulate="auto", dropout=0.3)
     plan.network.register_forward_pre_hook(small)
-    done = fit(plan, tmp_path / "auto.pt", watcher(), Stop())
+    seen = watcher()
+    done = fit(plan, tmp_path / "auto.pt", seen, Stop())
     assert calls[:4] == [8, 4, 2, 2]
+    assert seen.warnings == [
+        f"A batch of the student goes through the network in {parts} parts, as memory ran out." for parts in (2, 4)
+    ]
     expected = fit(training(accumulate=4, dropout=0.3), tmp_path / "four.pt", watcher(), Stop())
     assert torch.equal(vector(done.network), vector(expected.network))
 

@@ -19,7 +19,7 @@ def network() -> nn.Module:
 
 def test_convolutions_lie_with_their_channels_last_and_say_the_same():
     inputs = torch.randn(6, 3, 8, 8)
-    arranged = arrange(network())
+    arranged = arrange(network(), (3, 8, 8), CPU)
     assert all(
         module.weight.is_contiguous(memory_format=torch.channels_last)
         for module in arranged.modules()
@@ -31,7 +31,26 @@ def test_convolutions_lie_with_their_channels_last_and_say_the_same():
 def test_a_network_without_convolutions_stays_as_it_is():
     mlp = create(MlpOptions(name="mlp", widths=[4]), (1, 4, 4), 3)
     strides = [parameter.stride() for parameter in mlp.parameters()]
-    assert [parameter.stride() for parameter in arrange(mlp).parameters()] == strides
+    assert [parameter.stride() for parameter in arrange(mlp, (1, 4, 4), CPU).parameters()] == strides
+
+
+class Viewing(nn.Module):
+    """What users write: `view` needs the usual layout where there is more than one channel and pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3)
+        self.classifier = nn.Linear(4 * 36, 5)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        maps = self.convolution(inputs)
+        return self.classifier(maps.view(len(maps), -1))
+
+
+def test_a_network_that_needs_the_usual_layout_keeps_it():
+    arranged = arrange(Viewing().train(), (3, 8, 8), CPU)
+    assert arranged(torch.randn(2, 3, 8, 8)).shape == (2, 5)
+    assert arranged.training
 
 
 def test_a_frozen_network_says_under_autocast_what_it_said_before_bit_for_bit():
