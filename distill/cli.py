@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -156,9 +157,12 @@ def _refuse(sentence: str) -> int:
 
 def _interrupted(error: KeyboardInterrupt, words: list[str]) -> int:
     number = getattr(error, "number", 2)
+    for again in (signal.SIGINT, signal.SIGTERM):  # all is said and kept: one more would only leave a traceback
+        signal.signal(again, signal.SIG_IGN)
     if words[:1] == ["train"]:
         folder = getattr(error, "folder", None)
-        resume = f", or distill train resume={_near(folder)}," if folder is not None else ""
+        alone = "WORLD_SIZE" not in os.environ  # torchrun is given the whole command again
+        resume = f", or distill train resume={_near(folder)}," if folder is not None and alone else ""
         print(
             f"distill: stopped; everything up to here is kept: give the same command again{resume} to continue.",
             file=sys.stderr,

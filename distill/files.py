@@ -93,7 +93,7 @@ def unwritable(key: str, value: str | Path, error: OSError) -> DistillError:
     if error.errno in _FULL:
         advice = f"free some space, or give {key}=FOLDER on another disk, {again}"
     elif error.errno == errno.ENOENT:
-        advice = "it was deleted or moved meanwhile, so give the same command again"
+        advice = f"it was deleted, or cannot be made there: give the same command again, or another {key}=FOLDER"
     else:
         advice = f"make it writable, or give {key}=FOLDER where it is, {again}"
     file = f"{error.filename}: " if error.filename and Path(error.filename) != Path(value) else ""

@@ -158,8 +158,17 @@ def augmentation(options: DatasetOptions, input_shape: tuple[int, ...]) -> Augme
             f"dataset.cutout={options.cutout} is not allowed: pictures of {options.name} have {height}x{width} "
             f"pixels; give at most {min(height, width)}."
         )
+    shift, key = {"none": (0, ""), "jitter": (options.jitter, "jitter"), "crop_flip": (options.padding, "padding")}[
+        options.augment
+    ]
+    if shift and shift >= min(input_shape[1:]):
+        height, width = input_shape[1:]
+        raise ConfigError(
+            f"dataset.{key}={shift} is not allowed: pictures of {options.name} have {height}x{width} pixels, which "
+            f"would be shifted out of sight; give at most {min(height, width) - 1}."
+        )
     return Augmentation(
-        largest_shift={"none": 0, "jitter": options.jitter, "crop_flip": options.padding}[options.augment],
+        largest_shift=shift,
         flip=options.augment == "crop_flip",
         cutout=options.cutout,
         mixing=Mixing(options.mixup, options.cutmix),

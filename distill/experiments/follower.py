@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distill.errors import ConfigError, DistillError
+from distill.errors import CheckpointError, DataError, DeviceError, DistillError, TrainingError
 
 _MISTAKE, _SIGNALLED = 2, 128
+# What one process may meet alone; of the rest the first one tells.
+_OWN = (CheckpointError, DataError, DeviceError, TrainingError)
 
 
 def follows() -> bool:
@@ -49,7 +51,7 @@ def following(words: list[str]) -> Iterator[list[str]]:
         try:
             yield [*words, f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep"]
         except DistillError as error:
-            if not (isinstance(error, ConfigError) or getattr(error, "told", False)):
+            if isinstance(error, _OWN) and not getattr(error, "told", False):
                 os.write(kept[sys.stderr.fileno()], f"distill: process {os.environ['RANK']}: {error}\n".encode())
             sys.exit(_MISTAKE)
         except KeyboardInterrupt as error:

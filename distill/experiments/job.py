@@ -137,6 +137,7 @@ class Job:
             resolved="",
             began=self.began,
             made=self.made,
+            stopped=None if single else folder.parent / STOPPED,
         )
         if not single:
             said = settings.job.override_dirname.replace("__", "  ")

@@ -92,10 +92,10 @@ def _remember(folder: Path, output: str) -> None:
     _begun.made = [path for path in (folder, *folder.parents) if not path.exists()]
 
 
-def _undividable(launcher: str) -> DistillError | None:
+def _undividable(launcher: str) -> ConfigError | None:
     if launcher.endswith(_ONE_BY_ONE) or processes() == 1:
         return None
-    return DistillError("The processes of torchrun share each job of a sweep: leave out hydra/launcher=...")
+    return ConfigError("The processes of torchrun share each job of a sweep: leave out hydra/launcher=...")
 
 
 def _unsearchable(config: DictConfig, sweeper: DictConfig) -> DistillError | None:
@@ -213,6 +213,7 @@ def _ask(number: int, frame: FrameType | None) -> None:
     again, _begun.signal = _begun.signal is not None, number
     if again or _begun.workers is None or not _begun.workers.stop(number):
         raise Interrupted(number)
+    os.write(sys.stderr.fileno(), b"distill: stopping; jobs save first.\n")  # a console may be in the middle of a line
 
 
 def _translated(error: BaseException, words: list[str]) -> BaseException:

@@ -60,7 +60,7 @@ def earlier(words: Sequence[str]) -> Earlier | None:
             f"{shown} takes no other words, as {' '.join(others)} would make it another experiment: "
             "leave them out, or give a whole command without resume."
         )
-    path = Path(shown.partition("=")[2])
+    path = Path(shown.partition("=")[2] or "-")
     if not path.is_dir():
         raise DistillError(f"{shown} is not allowed: there is no such folder; give one under outputs/runs or sweeps.")
     folder = path.resolve()

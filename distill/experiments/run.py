@@ -26,7 +26,7 @@ from distill.experiments.store import Store
 from distill.results import process
 from distill.results.rows import complete
 from distill.training import device as devices
-from distill.training.interrupt import Stop, polite
+from distill.training.interrupt import Interrupted, Stop, polite
 from distill.training.layout import keep_memory
 from distill.training.world import join
 
@@ -46,6 +46,7 @@ class Request:
         resolved: The whole config with every reference followed, YAML.
         began: When the command began that this run belongs to, seconds since 1970.
         made: Networks by signature that a stacked sweep has trained before its jobs.
+        stopped: Where the number of a signal stands once the sweep that this run belongs to is to stop.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Request:
     resolved: str
     began: float
     made: dict[str, Made] = field(default_factory=dict)
+    stopped: Path | None = None
 
 
 def run(config: Config, request: Request, console: Console) -> list[dict[str, Any]]:
@@ -95,6 +97,8 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     rows: list[dict[str, Any]] = []
     try:
         with polite(stop), devices.deterministic(config.run.deterministic), display.plan([node.role for node in nodes]):
+            if request.stopped is not None and request.stopped.exists():  # before anybody knew of this process
+                raise Interrupted(int(request.stopped.read_text(encoding="utf-8")))
             for node in nodes:
                 parents = [other for other in obtained if other.node.role in node.parents]
                 obtained.append(workshop.obtain(node, parents))

@@ -98,7 +98,8 @@ class Finite:
         return [example for part in self._world.gather(own) for example in part]
 
     def _error(self, what: str, facts: dict[str, object]) -> TrainingError:
+        skip = " or hparams.on_nan=skip" if self._stops else ""
         return TrainingError(
-            f"{what}: a lower hparams.lr, hparams.grad_clip=1, precision=fp32 or hparams.on_nan=skip may help.",
+            f"{what}: a lower learning rate, hparams.grad_clip=1, precision=fp32{skip} may help.",
             not_finite={"role": self._role, **facts},
         )

@@ -130,7 +130,7 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_names_its_examples(trai
         fit(plan, tmp_path / "c.pt", watcher(), Stop())
     assert str(caught.value) == (
         "The loss of the student is nan at epoch 2, step 3 of 5 (training examples "
-        f"{', '.join(map(str, epoch[2]))}): a lower hparams.lr, hparams.grad_clip=1, precision=fp32 or "
+        f"{', '.join(map(str, epoch[2]))}): a lower learning rate, hparams.grad_clip=1, precision=fp32 or "
         "hparams.on_nan=skip may help."
     )
     assert caught.value.facts["not_finite"] == {
