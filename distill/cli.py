@@ -161,7 +161,9 @@ def _interrupted(error: KeyboardInterrupt, words: list[str]) -> int:
         signal.signal(again, signal.SIG_IGN)
     if words[:1] == ["train"]:
         folder = getattr(error, "folder", None)
-        alone = "WORLD_SIZE" not in os.environ  # torchrun is given the whole command again
+        from distill.training import torchrun
+
+        alone = torchrun.processes() == 1  # torchrun is given the whole command again
         resume = f", or distill train resume={_near(folder)}," if folder is not None and alone else ""
         print(
             f"distill: stopped; everything up to here is kept: give the same command again{resume} to continue.",

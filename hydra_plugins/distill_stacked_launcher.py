@@ -5,7 +5,6 @@ Hydra imports this file whenever it starts: everything of distill waits until th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,7 @@ class StackedLauncher(basic_launcher.BasicLauncher):
         job = self.task_function
         assert isinstance(job, Job)
         configs = self._configs(job_overrides)
-        if configs and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if configs:  # never with torchrun, which `distill train` refuses together with any launcher
             display = Display(Console(stderr=True), quiet=configs[0].run.verbosity == "quiet")
             job.made = stack.train(configs, display, job.began)
         return super().launch(job_overrides, initial_job_idx)

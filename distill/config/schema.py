@@ -48,7 +48,8 @@ class Hparams(Options):
         limit_examples: Train on at most this many examples, stratified; `None` takes all.
         precision: Of the forward pass; master weights and losses stay in fp32.
         accumulate: Parts that each batch goes through the network in, to save memory; `auto` begins with one
-            and doubles it when memory runs out. The gradient is that of the whole batch.
+            and doubles it when memory runs out. The gradient is that of the whole batch, except
+            through batch norm, which sees a part at a time.
         on_nan: What to do when a loss or a gradient is NaN or infinite: `stop`, or `skip` the step and count it.
     """
 

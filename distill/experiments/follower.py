@@ -10,20 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from distill.errors import CheckpointError, DataError, DeviceError, DistillError, TrainingError
+from distill.training import torchrun
 
 _MISTAKE, _SIGNALLED = 2, 128
 # What one process may meet alone; of the rest the first one tells.
 _OWN = (CheckpointError, DataError, DeviceError, TrainingError)
-
-
-def follows() -> bool:
-    """Whether this is not the first of several processes."""
-    return processes() > 1 and int(os.environ["RANK"]) > 0
-
-
-def processes() -> int:
-    """How many processes `torchrun` has started for this command; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 @contextmanager
@@ -38,7 +29,7 @@ def following(words: list[str]) -> Iterator[list[str]]:
     Yields:
         The words to go by: what is left behind goes to a folder that is removed at the end.
     """
-    if not follows():
+    if torchrun.rank() == 0:
         yield words
         return
     here, streams = Path.cwd(), (sys.stdout, sys.stderr)
@@ -52,7 +43,7 @@ def following(words: list[str]) -> Iterator[list[str]]:
             yield [*words, f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep"]
         except DistillError as error:
             if isinstance(error, _OWN) and not getattr(error, "told", False):
-                os.write(kept[sys.stderr.fileno()], f"distill: process {os.environ['RANK']}: {error}\n".encode())
+                os.write(kept[sys.stderr.fileno()], f"distill: process {torchrun.rank()}: {error}\n".encode())
             sys.exit(_MISTAKE)
         except KeyboardInterrupt as error:
             sys.exit(_SIGNALLED + getattr(error, "number", 2))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 import re
 import shlex
 import signal
@@ -25,8 +24,9 @@ from rich.console import Console
 from rich.text import Text
 
 from distill.errors import ConfigError, DistillError
-from distill.experiments.follower import processes
 from distill.files import write_text
+from distill.results import process
+from distill.training import torchrun
 from distill.training.interrupt import Stop, polite
 
 _LONGEST_FOLDER = 120  # characters; file systems allow 255 bytes
@@ -74,7 +74,7 @@ class Job:
     directory: str = field(default_factory=os.getcwd)
     began: float = field(default_factory=time.time)
     resumed: bool = False
-    process: tuple[str, int] = field(default_factory=lambda: (platform.node(), os.getpid()))
+    process: dict[str, Any] = field(default_factory=process.this)
     failure: Exception | None = None
     rows: list[dict[str, Any]] | None = None
     made: dict[str, Any] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Job:
         folder = Path(settings.runtime.output_dir)
         if settings.mode == RunMode.MULTIRUN and self.resumed and _facts(folder).get("status") == "finished":
             return objective(folder)
-        here = self.process == (platform.node(), os.getpid())
+        here = self.process == process.this()
         stopped = folder.parent / STOPPED
         if not here and stopped.exists():
             with suppress(OSError):
@@ -151,7 +151,7 @@ class Job:
                 self.failure = error
                 return
             runs.record_failure(request, error)
-            if processes() > 1 and not isinstance(error, ConfigError):
+            if torchrun.processes() > 1 and not isinstance(error, ConfigError):
                 raise  # it may have met one process alone, and the others would wait for it in the next job
             console.print(Text.assemble(("failed", "red"), f"  {error}"), soft_wrap=True)
             if not isinstance(error, DistillError):

@@ -24,10 +24,10 @@ from rich.console import Console
 from distill.config import tree
 from distill.config.explain import missing_plugin
 from distill.errors import ConfigError, DistillError
-from distill.experiments.follower import processes
 from distill.experiments.job import Job, prepare
 from distill.experiments.workers import Workers
 from distill.files import unwritable
+from distill.training import torchrun
 from distill.training.interrupt import Interrupted, answering
 
 _PLACES = ("output=", "store.dir=")
@@ -93,7 +93,7 @@ def _remember(folder: Path, output: str) -> None:
 
 
 def _undividable(launcher: str) -> ConfigError | None:
-    if launcher.endswith(_ONE_BY_ONE) or processes() == 1:
+    if launcher.endswith(_ONE_BY_ONE) or torchrun.processes() == 1:
         return None
     return ConfigError("The processes of torchrun share each job of a sweep: leave out hydra/launcher=...")
 
@@ -166,7 +166,7 @@ def _job(words: list[str]) -> tuple[Job | None, list[str]]:
     """The command and the words for Hydra; no command where it continues one that has nothing left to do."""
     if not any(word.lstrip("+").startswith("resume=") for word in words):
         return Job(words, _check_flags(words)), words
-    if processes() > 1:
+    if torchrun.processes() > 1:
         raise ConfigError("resume=... is for one process: give torchrun the command of the run again, which continues.")
     from distill.experiments.resume import earlier
 

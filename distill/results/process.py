@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 
-@cache
 def this() -> dict[str, Any]:
     """This process, for the record of a run."""
     return {"pid": os.getpid(), "host": platform.node(), "started": _started(os.getpid())}

@@ -40,6 +40,11 @@ class Descent:
         """The learning rate of the latest step."""
         return self._optimizer.param_groups[0]["lr"]
 
+    @property
+    def stuck(self) -> bool:
+        """Whether steps that are skipped will go on to be: a scaler still has smaller scales to try."""
+        return self._scaler is None or self._scaler.get_scale() < 1
+
     def begin(self, rate: float) -> None:
         """Starts a step.
 

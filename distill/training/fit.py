@@ -119,7 +119,7 @@ def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Train
 
     Raises:
         TrainingError: The loss is NaN or infinite.
-        torch.OutOfMemoryError: A part of a batch does not fit, and `hparams.accumulate` does not allow a smaller one.
+        RuntimeError: Memory ran out (`device.out_of_memory`), and `hparams.accumulate` allows no smaller parts.
         Interrupted: A signal asked to stop; the checkpoint is written.
     """
     asked = training.hparams.accumulate
@@ -274,7 +274,8 @@ class _Loop:
             [*training.network.state_dict().values(), *training.method.parameters()], self._epoch
         )
         means = self._tally.means(training.world)
-        self._finite.check_skipped(int(means.get("skipped", 0)), self._epoch)
+        if self._descent.stuck:
+            self._finite.check_skipped(int(means.get("skipped", 0)), self._epoch)
         row: EpochRow = {
             "role": training.role,
             "epoch": self._epoch + 1,

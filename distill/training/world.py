@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import datetime
-import os
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from distill.training import torchrun
 
 _T = TypeVar("_T")
 # A network that only the first process trains or measures may take long; the others wait for it.
@@ -113,12 +114,11 @@ ALONE = World()
 
 def join() -> World:
     """This process's place as `torchrun` says it, with the connection to the others made on the first call."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or "RANK" not in os.environ:
+    if torchrun.processes() == 1:
         return ALONE
     if not dist.is_initialized():
         # Small facts travel between the CPUs, gradients between the devices.
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=_PATIENCE)
         atexit.register(dist.destroy_process_group)
-    return World(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    return World(torchrun.rank(), torchrun.processes(), torchrun.local_rank())

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +89,24 @@ def train(tmp_path, monkeypatch, capfd) -> Callable[..., Left]:
 def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
     """`start("T=2")` begins `distill train T=2` in a process of its own."""
 
-    def begin(*words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "distill", "train", *words],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    return partial(_begin, tmp_path, ())
 
-    return begin
+
+@pytest.fixture
+def together(tmp_path) -> Callable[..., subprocess.Popen[str]]:
+    """`together("T=2")` begins `distill train T=2` in two processes that share it."""
+    return partial(_begin, tmp_path, ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"))
+
+
+def _begin(folder: Path, before: tuple[str, ...], *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", *before, "distill", "train", *words],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE if before else subprocess.DEVNULL,  # torchrun mixes both streams anyway
+        stderr=subprocess.STDOUT if before else subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_a_launcher_has_a_file_of_ours_that_names_its_plugin_and_its_extra(name)
 )
 def test_an_extra_that_is_not_installed_is_named_in_one_sentence(train, words, extra):
     if has(extra):
-        pytest.skip("it is installed")
+        pytest.skip("the extra is installed, so that nothing is missing")
     ended = train("-m", *words, "T=1,2")
     name = extra.partition("_")[0]
     assert ended.said == f"distill: {words[0]} needs an extra: pip install 'distill[{name}]'.\n"

@@ -1,11 +1,8 @@
 """Two processes that train one network together, against one that trains it alone."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,24 +17,6 @@ RUN = (
     "hparams.batch_size=15",
     "precision=fp32",
 )
-
-
-@pytest.fixture
-def together(tmp_path) -> Callable[..., subprocess.Popen[str]]:
-    """`together("T=2")` begins `distill train T=2` in two processes."""
-
-    def begin(*words: str) -> subprocess.Popen[str]:
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-        return subprocess.Popen(
-            [*torchrun, "-m", "distill", "train", *words],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    return begin
 
 
 def _ended(process: subprocess.Popen[str]) -> str:

@@ -215,6 +215,19 @@ def test_a_training_that_skips_everything_is_stopped(training, watcher, tmp_path
         fit(plan, tmp_path / "c.pt", watcher(), Stop())
 
 
+def test_a_scaler_may_skip_whole_epochs_until_its_scale_fits(training, batches, watcher, tmp_path):
+    class Large(Method):
+        def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+            return {"hard": 1000 * self.hard_loss(student.logits, batch)}
+
+    fp16 = Precision("fp16", torch.device("cpu"))
+    plan = training(method=Large(create("none").options), batches=batches(batch_size=40), precision=fp16, epochs=20)
+    done = fit(plan, tmp_path / "c.pt", watcher(), Stop())
+    skipped = [row.get("skipped", 0) for row in done.history]
+    assert skipped[0] == 1
+    assert skipped[-1] == 0
+
+
 @pytest.mark.parametrize("parts", [2, 3, 4])
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole(parts, training, watcher, tmp_path):
     whole = fit(training(), tmp_path / "whole.pt", watcher(), Stop())
@@ -277,12 +290,16 @@ def test_the_teacher_stays_as_it_is(training, watcher, tmp_path):
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in network.parameters())
 
 
-def test_a_cached_teacher_teaches_the_very_same_weights_as_a_live_one(training, watcher, tmp_path):
-    # Whole numbers: their sums are exact, however many examples are multiplied at once.
+def exact_teacher() -> Live:
+    """Of whole numbers: their sums are exact, however many examples are multiplied at once."""
     random = torch.Generator().manual_seed(2)
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, bias=False))
     network[1].weight.data = torch.randint(-4, 5, (3, 16), generator=random).float()
-    live = Live(Tapped(network), FP32)
+    return Live(Tapped(network), FP32)
+
+
+def test_a_cached_teacher_teaches_the_very_same_weights_as_a_live_one(training, watcher, tmp_path):
+    live = exact_teacher()
     students = []
     for name in ("live", "cached"):
         plan = training(method=create("hinton"), dropout=0.2)
@@ -293,10 +310,7 @@ def test_a_cached_teacher_teaches_the_very_same_weights_as_a_live_one(training, 
 
 
 def test_cached_views_teach_the_very_same_weights_as_a_live_teacher(training, watcher, tmp_path):
-    random = torch.Generator().manual_seed(2)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3, bias=False))
-    network[1].weight.data = torch.randint(-4, 5, (3, 16), generator=random).float()
-    live = Live(Tapped(network), FP32)
+    live = exact_teacher()
     students = []
     for name in ("live", "cached"):
         plan = training(method=create("hinton"), epochs=5)
