@@ -63,9 +63,9 @@ from distill.models import weights
 from distill.training import device as devices
 from distill.training import fit as fitting
 from distill.training import optimizers
-from distill.training.fit import EpochRow, Trained, Training
 from distill.training.interrupt import Stop
 from distill.training.layout import keep_memory
+from distill.training.task import EpochRow, Trained, Training
 from distill.training.teacher_outputs import Live
 from distill.types import Batch, Output
 

@@ -18,8 +18,9 @@ from distill.config.schema import Config
 from distill.data import Dataset, load
 from distill.errors import DistillError
 from distill.experiments import provenance
+from distill.experiments.assembly import Obtained
 from distill.experiments.display import Display
-from distill.experiments.obtain import Made, Obtained, Workshop
+from distill.experiments.obtain import Made, Workshop
 from distill.experiments.plan import plan
 from distill.experiments.run_folder import RunFolder
 from distill.experiments.store import Store

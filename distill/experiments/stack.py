@@ -18,8 +18,9 @@ from distill.config.schema import Config
 from distill.data import Batches, Split
 from distill.data.memory import SHARE, free_bytes
 from distill.errors import DistillError, TrainingError
+from distill.experiments.assembly import Obtained, outputs_of
 from distill.experiments.display import Display
-from distill.experiments.obtain import Made, Obtained, Workshop, outputs_of
+from distill.experiments.obtain import Made, Workshop
 from distill.experiments.plan import Node, plan
 from distill.experiments.run import loaded
 from distill.experiments.store import Artifact, Store
@@ -30,9 +31,9 @@ from distill.models.taps import Tapped
 from distill.training import device as devices
 from distill.training import stackable, stacked
 from distill.training.device import deterministic, out_of_memory, threads_for
-from distill.training.fit import Trained, Training
 from distill.training.interrupt import Stop, polite
 from distill.training.layout import keep_memory
+from distill.training.task import Trained, Training
 from distill.training.teacher_outputs import Live, TeacherOutputs
 
 _MEMBERS, _STATE = "members.json", "checkpoint.pt"

@@ -8,18 +8,13 @@ import json
 import operator
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from distill.config.schema import Hparams
 from distill.data.batches import Batches
 from distill.errors import TrainingError
-from distill.methods import Method
-from distill.models.taps import Tapped
 from distill.seeds import seed_torch, stream_seed
 from distill.training import checkpoint, evaluate
 from distill.training.checkpoints import Checkpoints
@@ -27,11 +22,9 @@ from distill.training.descent import Descent
 from distill.training.device import out_of_memory, synchronize
 from distill.training.finite import Finite
 from distill.training.interrupt import Stop
-from distill.training.precision import Precision
 from distill.training.schedules import learning_rate
 from distill.training.tally import Tally
-from distill.training.teacher_outputs import TeacherOutputs
-from distill.training.world import ALONE, World
+from distill.training.task import EpochRow, Listener, Trained, Training
 from distill.types import Batch
 
 # How often losses are looked at and told: a device is waited for then.
@@ -40,71 +33,6 @@ _SECONDS_BETWEEN_LOOKS = {"cpu": 0.1, "cuda": 0.5, "mps": 0.5}
 _STEPS_BETWEEN_LOOKS = 10
 # What processes agree on between two steps; the most urgent one wins.
 _GO, _SAVE, _STOP = range(3)
-
-EpochRow = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Training:
-    """All that is needed to train one network.
-
-    Attributes:
-        role: `teacher`, `baseline`, `student`, for messages and rows.
-        network: On the device, with its initial weights.
-        method: What it learns from, with adapters built and on the device.
-        student: The network with the taps that the method reads.
-        teacher: What it is taught by; `teacher_outputs.nobody` when it learns from labels alone.
-        batches: Training examples.
-        val: Validation examples, if any are held out.
-        test: Test examples, looked at for curves and never for a choice.
-        hparams: How to train.
-        seed: Of dropout.
-        precision: Of the forward pass.
-        minutes: Longest time between two checkpoints.
-        world: The processes that train it together.
-    """
-
-    role: str
-    network: nn.Module
-    method: Method
-    student: Tapped
-    teacher: TeacherOutputs
-    batches: Batches
-    val: Batches | None
-    test: Batches
-    hparams: Hparams
-    seed: int
-    precision: Precision
-    minutes: float = 10.0
-    world: World = ALONE
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training left.
-
-    Attributes:
-        network: In evaluation mode, with the weights to keep.
-        history: One row per epoch: losses by name, accuracies 0..1, learning rate, seconds.
-        seconds: Time spent on steps, over all sittings; evaluation is not counted.
-    """
-
-    network: nn.Module
-    history: list[EpochRow]
-    seconds: float
-
-
-class Listener(Protocol):
-    """Somebody who wants to see how training goes."""
-
-    def step(self, role: str, epoch: int, epochs: int, progress: float, loss: float) -> None:
-        """Called a few times a second; `progress` is the share of all steps that is done, 0..1."""
-
-    def epoch(self, row: EpochRow, epochs: int) -> None:
-        """Called after each epoch."""
-
-    def warn(self, text: str) -> None:
-        """Called when something is not as it should be, and training goes on."""
 
 
 def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Trained:
@@ -310,8 +238,7 @@ class _Loop:
         for buffer in shared:
             buffer /= world.size
         if self._average is not None:
-            for kept, new in zip(self._average.buffers(), self._training.network.buffers(), strict=True):
-                kept.copy_(new)
+            _copy_buffers(self._training.network, self._average)
 
     def _buffers(self) -> list[Tensor]:
         """Such as the statistics of batch norm; processes have each their own until an epoch ends."""
@@ -377,5 +304,9 @@ def _move_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     torch._foreach_lerp_(  # pyright: ignore[reportPrivateImportUsage]
         list(average.parameters()), list(network.parameters()), 1 - decay
     )
+    _copy_buffers(network, average)
+
+
+def _copy_buffers(network: nn.Module, average: nn.Module) -> None:
     for kept, new in zip(average.buffers(), network.buffers(), strict=True):
         kept.copy_(new)

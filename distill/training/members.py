@@ -15,7 +15,7 @@ from distill.types import Batch, Mix, Output
 if TYPE_CHECKING:
     from torch.fx import GraphModule
 
-    from distill.training.fit import Training
+    from distill.training.task import Training
 
 # Below this many steps, writing the operations down first takes longer than it saves.
 _TRACING_PAYS_FROM = 1000

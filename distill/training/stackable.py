@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from distill.config.schema import Hparams
 from distill.methods import Method
 from distill.seeds import stream_seed
-from distill.training.fit import Training
 from distill.training.members import Members
+from distill.training.task import Training
 
 # Numbers that every member may have its own of. All that a learning rate is computed from is among them.
 _FREE = ("lr", "min_lr", "gamma", "schedule", "warmup_epochs", "step_epochs", "milestones", "momentum", "weight_decay")

@@ -17,12 +17,12 @@ from distill.seeds import seed_torch, stream_seed
 from distill.training import checkpoint
 from distill.training.checkpoints import Checkpoints
 from distill.training.finite import Finite
-from distill.training.fit import EpochRow, Listener, Trained, Training
 from distill.training.interrupt import Stop
 from distill.training.members import Members
 from distill.training.schedules import learning_rate
 from distill.training.stacked_optimizers import StackedOptimizer
 from distill.training.stacked_tally import StackedTally
+from distill.training.task import EpochRow, Listener, Trained, Training
 
 NAME = "stack"  # what listeners are told instead of a role
 _SECONDS_BETWEEN_REPORTS = 0.1

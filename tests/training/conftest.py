@@ -14,9 +14,9 @@ from distill.models import create as create_network
 from distill.models.networks.mlp import MlpOptions
 from distill.models.taps import Tapped
 from distill.training import fit
-from distill.training.fit import EpochRow, Training
 from distill.training.interrupt import Stop
 from distill.training.precision import Precision
+from distill.training.task import EpochRow, Training
 from distill.training.teacher_outputs import nobody
 
 

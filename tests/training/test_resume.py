@@ -12,9 +12,10 @@ from distill.methods import create
 from distill.methods.base import Method
 from distill.models.taps import Tapped, default_taps
 from distill.training import checkpoint
-from distill.training.fit import EpochRow, Training, fit
+from distill.training.fit import fit
 from distill.training.interrupt import Interrupted, Stop
 from distill.training.precision import Precision
+from distill.training.task import EpochRow, Training
 from distill.training.teacher_outputs import Live
 from distill.types import Batch, Output
 

@@ -20,9 +20,9 @@ from distill.models import create as create_network
 from distill.models.networks.mlp import MlpOptions
 from distill.models.taps import Tapped
 from distill.training import fit, members, stackable, stacked
-from distill.training.fit import EpochRow, Trained, Training
 from distill.training.interrupt import Interrupted, Stop
 from distill.training.precision import Precision
+from distill.training.task import EpochRow, Trained, Training
 from distill.training.teacher_outputs import Cached, Live
 from distill.types import Batch, Output
 

@@ -1,0 +1,189 @@
+"""All that is needed to train one network of a plan: network, data, method and teacher, on the device."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from distill.config.schema import Config
+from distill.data import Batches, Dataset, Split, limit
+from distill.data.memory import place
+from distill.experiments.display import Display
+from distill.experiments.plan import Node
+from distill.experiments.store import Artifact
+from distill.methods import Method, methods
+from distill.models import count, weights
+from distill.models import create as create_network
+from distill.models.taps import Tapped, resolve
+from distill.seeds import stream_seed
+from distill.training import precision
+from distill.training.layout import arrange
+from distill.training.precision import Precision
+from distill.training.task import Training
+from distill.training.teacher_outputs import Cached, Live, TeacherOutputs, cacheable, nobody
+from distill.training.world import World
+
+_EVALUATION_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A network of a run.
+
+    Attributes:
+        node: Its place in the plan.
+        artifact: Where it lies, and what is known of it.
+        reused: Whether it was there already.
+        outputs: For a taught network that was trained now: how its teacher was asked, `cached` or `live`.
+    """
+
+    node: Node
+    artifact: Artifact
+    reused: bool
+    outputs: str | None = None
+
+
+class Assembly:
+    """Puts together the trainings of one run.
+
+    Args:
+        config: The run.
+        data: Loaded.
+        device: Where to compute.
+        display: Is told what happens.
+        world: The processes that run this together.
+    """
+
+    def __init__(self, config: Config, data: Dataset, device: torch.device, display: Display, world: World):
+        self._config = config
+        self._data = data
+        self._device = device
+        self._display = display
+        self._world = world
+        self._splits: dict[tuple[int, int | None], Split] = {}
+        self._test = self._here(data.test, "test examples")
+        self._val = self._here(data.val, "validation examples") if data.val is not None else None
+
+    def _training(self, node: Node, network: nn.Module, parents: list[Obtained], hooked: ExitStack) -> Training:
+        """All that is needed to train a network; hooks are set in it until `hooked` ends."""
+        seed = self._seed(node)
+        batches = self._batches(self._examples(node), node.hparams.batch_size, seed)
+        method = methods.find(node.method.name).factory(node.method)
+        method.label_smoothing = node.hparams.label_smoothing
+        student = self._tapped(network, node, method)
+        teacher: TeacherOutputs = nobody
+        hooked.enter_context(student)
+        if parents:
+            tapped, live = self._teacher(parents[0], method)
+            hooked.enter_context(tapped)
+            torch.manual_seed(stream_seed(seed, "adapters"))
+            # A dry run must leave no trace: in training mode it would move the statistics of batch norm.
+            network.eval()
+            with torch.no_grad(), live.precision.autocast():
+                method.build(student, tapped, next(batches.in_order(min(2, len(batches.split)))))
+            teacher = self._asked(live, method, batches)
+        return Training(
+            role=node.role,
+            network=network,
+            method=method.to(self._device),
+            student=student,
+            teacher=teacher,
+            batches=batches,
+            val=self._batches(self._val, _EVALUATION_BATCH, 0) if self._val is not None else None,
+            test=self._tests(),
+            hparams=node.hparams,
+            seed=seed,
+            precision=self._precision(node, network),
+            minutes=self._config.checkpoint.minutes,
+            world=self._world,
+        )
+
+    def _teacher(self, parent: Obtained, method: Method) -> tuple[Tapped, Live]:
+        network = self._network(parent.node)
+        weights.load_into(network, parent.artifact.weights, f"{parent.node.role} in the store")
+        tapped = self._tapped(network, parent.node, method)
+        return tapped, Live(tapped, self._precision(parent.node, network))
+
+    def _asked(self, live: Live, method: Method, batches: Batches) -> TeacherOutputs:
+        """The teacher's outputs, kept where that is exact."""
+        if cacheable(method, batches, self._data.class_count):
+            return Cached(live, batches, _EVALUATION_BATCH)
+        return live
+
+    def _network(self, node: Node) -> nn.Module:
+        """The network before training, on the device: baseline and student of one seed start the same."""
+        torch.manual_seed(stream_seed(self._seed(node), "init"))
+        network = create_network(node.model, self._data.input_shape, self._data.class_count)
+        if node.model.checkpoint is not None:
+            weights.load_into(network, node.model.checkpoint, f"{options_of(node)}.checkpoint")
+        return arrange(network.to(self._device), self._data.input_shape, self._device)
+
+    def _tapped(self, network: nn.Module, node: Node, method: Method) -> Tapped:
+        call = torch.compile(network) if self._config.run.compile else None
+        if not method.taps:
+            return Tapped(network, call=call)
+        taps = resolve(network, node.model)
+        return Tapped(
+            network,
+            taps.features if "features" in method.taps else (),
+            taps.embedding if "embedding" in method.taps else None,
+            call,
+        )
+
+    def _seed(self, node: Node) -> int:
+        return stream_seed(node.model.seed, options_of(node))
+
+    def _examples(self, node: Node) -> Split:
+        split = self._data.train if node.examples == "train" else self._data.transfer
+        key = (id(split), node.hparams.limit_examples)  # where nothing is left out, both are one split
+        if key not in self._splits:
+            if key[1] is not None:
+                split = limit(split, key[1], self._config.dataset.seed)
+            self._splits[key] = self._here(split)
+        return self._splits[key]
+
+    def _here(self, split: Split, name: str = "training examples") -> Split:
+        """The split on the device when it leaves room there for networks, else where it is."""
+        placed, remark = place(split, self._device, name)
+        if remark:
+            self._display.say(remark, "dim")
+        return placed
+
+    def _tests(self) -> Batches:
+        return self._batches(self._test, _EVALUATION_BATCH, 0)
+
+    def _batches(self, split: Split, size: int, seed: int) -> Batches:
+        data = self._data
+        return Batches(split, size, data.normalization, data.augment, seed, self._device, self._world.shard)
+
+    def _requested_precision(self, node: Node) -> str:
+        """What `auto` may become here; a network trained in another precision is another network."""
+        name = node.hparams.precision
+        native = precision.native_bf16(self._device)
+        asked = f"auto, {'bf16' if native else 'fp32'} on {self._device.type}" if name == "auto" else name
+        # On a CPU bits are equal anyway; elsewhere those that were made without the promise do not keep it.
+        return f"{asked}, deterministic" if self._config.run.deterministic and self._device.type != "cpu" else asked
+
+    def _precision(self, node: Node, network: nn.Module) -> Precision:
+        return precision.resolve(node.hparams.precision, self._device, self._work(node, network))
+
+    def _work(self, node: Node, network: nn.Module) -> int:
+        """FLOPs of one forward pass of one training batch."""
+        return count.flops(network, self._data.input_shape, self._device) * node.hparams.batch_size
+
+
+def outputs_of(training: Training) -> str | None:
+    """How the teacher of a training is asked: `cached` or `live`; `None` without a teacher."""
+    if training.teacher is nobody:
+        return None
+    if not isinstance(training.teacher, Cached):
+        return "live"
+    return "cached" if training.teacher.views == 1 else f"cached in {training.teacher.views} views"
+
+
+def options_of(node: Node) -> str:
+    """Under which key its options stand: baseline and student are one network, taught in two ways."""
+    return "teacher" if node.role == "teacher" else "student"

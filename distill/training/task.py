@@ -1,0 +1,81 @@
+"""One training: what is trained, on what, how, who watches, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import nn
+
+from distill.config.schema import Hparams
+from distill.data.batches import Batches
+from distill.methods import Method
+from distill.models.taps import Tapped
+from distill.training.precision import Precision
+from distill.training.teacher_outputs import TeacherOutputs
+from distill.training.world import ALONE, World
+
+EpochRow = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that is needed to train one network.
+
+    Attributes:
+        role: `teacher`, `baseline`, `student`, for messages and rows.
+        network: On the device, with its initial weights.
+        method: What it learns from, with adapters built and on the device.
+        student: The network with the taps that the method reads.
+        teacher: What it is taught by; `teacher_outputs.nobody` when it learns from labels alone.
+        batches: Training examples.
+        val: Validation examples, if any are held out.
+        test: Test examples, looked at for curves and never for a choice.
+        hparams: How to train.
+        seed: Of dropout.
+        precision: Of the forward pass.
+        minutes: Longest time between two checkpoints.
+        world: The processes that train it together.
+    """
+
+    role: str
+    network: nn.Module
+    method: Method
+    student: Tapped
+    teacher: TeacherOutputs
+    batches: Batches
+    val: Batches | None
+    test: Batches
+    hparams: Hparams
+    seed: int
+    precision: Precision
+    minutes: float = 10.0
+    world: World = ALONE
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training left.
+
+    Attributes:
+        network: In evaluation mode, with the weights to keep.
+        history: One row per epoch: losses by name, accuracies 0..1, learning rate, seconds.
+        seconds: Time spent on steps, over all sittings; evaluation is not counted.
+    """
+
+    network: nn.Module
+    history: list[EpochRow]
+    seconds: float
+
+
+class Listener(Protocol):
+    """Somebody who wants to see how training goes."""
+
+    def step(self, role: str, epoch: int, epochs: int, progress: float, loss: float) -> None:
+        """Called a few times a second; `progress` is the share of all steps that is done, 0..1."""
+
+    def epoch(self, row: EpochRow, epochs: int) -> None:
+        """Called after each epoch."""
+
+    def warn(self, text: str) -> None:
+        """Called when something is not as it should be, and training goes on."""
