@@ -31,6 +31,7 @@ class Batch:
         index: `[batch]` int64, each example's position in the split it was drawn from.
         mix: What was mixed into them, if anything.
         view: Which of the fixed views of the examples this is, where there are such; else 0.
+        strong: `[batch, ...]` float32, the same examples under strong augmentation, for a method that asks for it.
     """
 
     inputs: Tensor
@@ -38,6 +39,7 @@ class Batch:
     index: Tensor
     mix: Mix | None = None
     view: int = 0
+    strong: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,7 +52,8 @@ class Batch:
     def rows(self, rows: slice) -> Batch:
         """Some of the examples."""
         mix = self.mix and Mix(self.mix.labels[rows], self.mix.share[rows])
-        return Batch(self.inputs[rows], self.labels[rows], self.index[rows], mix, self.view)
+        strong = None if self.strong is None else self.strong[rows]
+        return Batch(self.inputs[rows], self.labels[rows], self.index[rows], mix, self.view, strong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,17 @@ class Output:
         features: One tensor per tapped module, shallow to deep: `[batch, channels, height, width]` for
             convolutions, `[batch, width]` for linear layers. Empty when nothing is tapped.
         embedding: `[batch, width]`, the input of the classifier; `None` when it is not tapped.
+        preactivations: The feature maps before their last activation, as many as `features`.
+        heads: `[batch, classes]` each, of a network with several classifiers.
+        strong: What it answered to `Batch.strong`.
     """
 
     logits: Tensor
     features: tuple[Tensor, ...] = ()
     embedding: Tensor | None = None
+    preactivations: tuple[Tensor, ...] = ()
+    heads: tuple[Tensor, ...] = ()
+    strong: Output | None = None
 
     def float(self) -> Output:
         """The same in fp32, the format that losses are computed in."""
@@ -74,4 +83,7 @@ class Output:
             self.logits.float(),
             tuple(feature.float() for feature in self.features),
             None if self.embedding is None else self.embedding.float(),
+            tuple(feature.float() for feature in self.preactivations),
+            tuple(head.float() for head in self.heads),
+            None if self.strong is None else self.strong.float(),
         )

@@ -19,6 +19,8 @@ class ModelOptions(Options):
             network's own.
         embedding: Path of the module whose *input* is the embedding; `None` takes the network's own
             classifier.
+        preactivations: Paths of the modules whose *inputs* are the feature maps before their activation, as
+            many as `features`; `None` takes the network's own.
     """
 
     checkpoint: str | None = None
@@ -26,6 +28,7 @@ class ModelOptions(Options):
     seed: Natural = 0
     features: list[str] | None = None
     embedding: str | None = None
+    preactivations: list[str] | None = None
 
     def label(self) -> str:
         """How tables call this network, such as `mlp-1200-1200`."""

@@ -34,6 +34,7 @@ class Batches:
         seed: Of order and augmentation.
         device: Where batches go, for a split that does not fit there whole; default: where the split is.
         shard: `(rank, size)`: of how many processes that train together this is which one, counted from 0.
+        strong: Whether batches of `epoch` also come under strong augmentation.
     """
 
     def __init__(
@@ -45,8 +46,10 @@ class Batches:
         seed: int,
         device: torch.device | str | None = None,
         shard: Shard = _WHOLE,
+        strong: bool = False,
     ):
         self.split = split
+        self.strong = strong
         self.batch_size = batch_size
         self.augmentation = augmentation
         self.seed = seed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ from distill.experiments.store import Artifact
 from distill.methods import Method, methods
 from distill.models import count, weights
 from distill.models import create as create_network
-from distill.models.taps import Tapped, resolve
+from distill.models.taps import NOTHING, Tapped, Taps, resolve, with_preactivations
 from distill.seeds import stream_seed
 from distill.training import precision
 from distill.training.layout import arrange
@@ -25,6 +25,7 @@ from distill.training.precision import Precision
 from distill.training.task import Training
 from distill.training.teacher_outputs import Cached, Live, TeacherOutputs, cacheable, nobody
 from distill.training.world import World
+from distill.types import Batch
 
 _EVALUATION_BATCH = 1000
 
@@ -70,21 +71,21 @@ class Assembly:
     def _training(self, node: Node, network: nn.Module, parents: list[Obtained], hooked: ExitStack) -> Training:
         """All that is needed to train a network; hooks are set in it until `hooked` ends."""
         seed = self._seed(node)
-        batches = self._batches(self._examples(node), node.hparams.batch_size, seed)
-        method = methods.find(node.method.name).factory(node.method)
-        method.label_smoothing = node.hparams.label_smoothing
-        student = self._tapped(network, node, method)
+        method = self._method(node)
+        batches = self._batches(self._examples(node), node.hparams.batch_size, seed, strong=method.strong)
         teacher: TeacherOutputs = nobody
-        hooked.enter_context(student)
         if parents:
-            tapped, live = self._teacher(parents[0], method)
-            hooked.enter_context(tapped)
+            tapped = hooked.enter_context(self._teacher(parents[0], method))
+            network, student = self._pupil(node, network, method, tapped)
+            hooked.enter_context(student)
+            live = self._live(tapped, parents[0])
             torch.manual_seed(stream_seed(seed, "adapters"))
-            # A dry run must leave no trace: in training mode it would move the statistics of batch norm.
-            network.eval()
             with torch.no_grad(), live.precision.autocast():
-                method.build(student, tapped, next(batches.in_order(min(2, len(batches.split)))))
+                method.build(student, tapped, self._example(batches), batches.split.labels)
+            network.train()
             teacher = self._asked(live, method, batches)
+        else:
+            student = hooked.enter_context(self._tapped(network, method, self._taps(network, node, method)))
         return Training(
             role=node.role,
             network=network,
@@ -101,11 +102,46 @@ class Assembly:
             world=self._world,
         )
 
-    def _teacher(self, parent: Obtained, method: Method) -> tuple[Tapped, Live]:
+    def _method(self, node: Node) -> Method:
+        method = methods.find(node.method.name).factory(node.method)
+        method.label_smoothing = node.hparams.label_smoothing
+        return method
+
+    def _teacher(self, parent: Obtained, method: Method) -> Tapped:
         network = self._network(parent.node)
         weights.load_into(network, parent.artifact.weights, f"{parent.node.role} in the store")
-        tapped = self._tapped(network, parent.node, method)
-        return tapped, Live(tapped, self._precision(parent.node, network))
+        return self._tapped(network.eval(), method, self._taps(network, parent.node, method))
+
+    def _live(self, teacher: Tapped, parent: Obtained) -> Live:
+        return Live(teacher, self._precision(parent.node, teacher.network))
+
+    def _pupil(self, node: Node, network: nn.Module, method: Method, teacher: Tapped) -> tuple[nn.Module, Tapped]:
+        """The network that is trained, in evaluation mode: the student, or what its method makes of it."""
+        # Looking at networks must leave no trace: in training mode it would move the statistics of batch norm.
+        network.eval()
+        taps = self._taps(network, node, method)
+        torch.manual_seed(stream_seed(self._seed(node), "redesign"))
+        with torch.no_grad():
+            example = self._example(self._batches(self._examples(node), 2, 0))
+            network, taps = method.redesign(network, taps, teacher.network, teacher.taps, example)
+        network = arrange(network.to(self._device), self._data.input_shape, self._device).eval()
+        return network, self._tapped(network, method, taps)
+
+    def _example(self, batches: Batches) -> Batch:
+        """Two examples for dry runs."""
+        example = next(batches.in_order(min(2, len(batches.split))))
+        return replace(example, strong=example.inputs) if batches.strong else example
+
+    def _taps(self, network: nn.Module, node: Node, method: Method) -> Taps:
+        if not method.taps:
+            return NOTHING
+        taps = resolve(network, node.model)
+        if "preactivations" in method.taps and not taps.preactivations:
+            network.eval()
+            inputs = next(self._batches(self._examples(node), 2, 0).in_order(2)).inputs
+            taps = with_preactivations(network, taps, inputs)
+            network.train()
+        return taps
 
     def _asked(self, live: Live, method: Method, batches: Batches) -> TeacherOutputs:
         """The teacher's outputs, kept where that is exact."""
@@ -121,17 +157,9 @@ class Assembly:
             weights.load_into(network, node.model.checkpoint, f"{options_of(node)}.checkpoint")
         return arrange(network.to(self._device), self._data.input_shape, self._device)
 
-    def _tapped(self, network: nn.Module, node: Node, method: Method) -> Tapped:
+    def _tapped(self, network: nn.Module, method: Method, taps: Taps) -> Tapped:
         call = torch.compile(network) if self._config.run.compile else None
-        if not method.taps:
-            return Tapped(network, call=call)
-        taps = resolve(network, node.model)
-        return Tapped(
-            network,
-            taps.features if "features" in method.taps else (),
-            taps.embedding if "embedding" in method.taps else None,
-            call,
-        )
+        return Tapped(network, taps.only(method.taps), call)
 
     def _seed(self, node: Node) -> int:
         return stream_seed(node.model.seed, options_of(node))
@@ -155,9 +183,9 @@ class Assembly:
     def _tests(self) -> Batches:
         return self._batches(self._test, _EVALUATION_BATCH, 0)
 
-    def _batches(self, split: Split, size: int, seed: int) -> Batches:
+    def _batches(self, split: Split, size: int, seed: int, *, strong: bool = False) -> Batches:
         data = self._data
-        return Batches(split, size, data.normalization, data.augment, seed, self._device, self._world.shard)
+        return Batches(split, size, data.normalization, data.augment, seed, self._device, self._world.shard, strong)
 
     def _requested_precision(self, node: Node) -> str:
         """What `auto` may become here; a network trained in another precision is another network."""

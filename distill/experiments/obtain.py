@@ -100,7 +100,32 @@ class Workshop(Assembly):
                 problems += error.problems
         if problems:
             raise ConfigError(*dict.fromkeys(problems))
+        by_role = {node.role: node for node in prepared}
+        for node in prepared:
+            if node.model.train:
+                self._rehearse(node, [by_role[role] for role in node.parents])
         return prepared
+
+    def _rehearse(self, node: Node, parents: list[Node]) -> None:
+        """Lets a method meet both networks before they are trained, as it may find them unfit."""
+        method = self._method(node)
+        key, size = f"hparams.{options_of(node)}", node.hparams.batch_size
+        batches = self._batches(self._examples(node), size, 0)
+        if min(batches.sizes) // self._world.size < method.smallest_batch:
+            raise ConfigError(
+                f"{key}.batch_size={size} is not allowed with method={node.method.name}, which compares the examples "
+                f"of a batch: give at least {method.smallest_batch * self._world.size}."
+            )
+        hooks = (Method.adapt, Method.build, Method.redesign)
+        if not parents or all(getattr(type(method), hook.__name__) is hook for hook in hooks):
+            return
+        with ExitStack() as hooked:
+            teacher = self._network(parents[0]).eval()
+            tapped = hooked.enter_context(self._tapped(teacher, method, self._taps(teacher, parents[0], method)))
+            _, student = self._pupil(node, self._network(node), method, tapped)
+            hooked.enter_context(student)
+            with torch.no_grad():
+                method.build(student, tapped, self._example(batches), batches.split.labels)
 
     def _prepared(self, node: Node) -> Node:
         network = self._network(node)
@@ -140,7 +165,7 @@ class Workshop(Assembly):
 
         def claim() -> Artifact | None:
             held.enter_context(self._store.lock(node.role, identity, waiting))
-            return self._reusable(node, identity)
+            return self._reusable(node, parents, identity)
 
         with ExitStack() as held:
             artifact = self._world.together(claim)
@@ -180,7 +205,7 @@ class Workshop(Assembly):
         """To train anew means once for a command: the jobs of its sweep still share a teacher."""
         return not self._config.store.reuse and artifact.record.created < self._began
 
-    def _reusable(self, node: Node, identity: str) -> Artifact | None:
+    def _reusable(self, node: Node, parents: list[Obtained], identity: str) -> Artifact | None:
         artifact = self._store.find(node.role, identity, self._display.warn)
         if artifact is not None and self._too_old(artifact):
             return None
@@ -188,6 +213,10 @@ class Workshop(Assembly):
             return artifact
         # Another device gives another latency: measure again, train nothing.
         network = self._network(node)
+        if parents:
+            method = self._method(node)
+            with self._teacher(parents[0], method) as teacher:
+                network, _ = self._pupil(node, network, method, teacher)
         weights.load_into(network, artifact.weights, f"{node.role} in the store")
         measures, predictions = measure(network, self._tests(), self._precision(node, network))
         measures = {**measures, "epochs": artifact.record.measures["epochs"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from distill.config.model_options import ModelOptions
@@ -36,7 +36,7 @@ class Node:
 
 
 def plan(config: Config) -> list[Node]:
-    """Teacher; baseline student; distilled student, unless the method needs no teacher.
+    """Teacher; baseline student; distilled student, unless the method is none, or needs no teacher.
 
     Args:
         config: The run.
@@ -47,7 +47,9 @@ def plan(config: Config) -> list[Node]:
     labels = NoneOptions()
     teacher = Node("teacher", config.teacher, labels, config.teacher_hparams, "train")
     baseline = Node("baseline", config.student, labels, config.student_hparams, "transfer")
-    if not methods.find(config.method.name).factory.uses_teacher:
+    if isinstance(config.method, NoneOptions):
         return [teacher, baseline]
-    student = Node("student", config.student, config.method, config.student_hparams, "transfer", parents=("teacher",))
-    return [teacher, baseline, student]
+    student = Node("student", config.student, config.method, config.student_hparams, "transfer")
+    if not methods.find(config.method.name).factory.uses_teacher:
+        return [baseline, student]
+    return [teacher, baseline, replace(student, parents=("teacher",))]

@@ -202,12 +202,12 @@ def _facts(config: Config, request: Request, data: Dataset, device: Any, process
 
 
 def _rows(config: Config, request: Request, data: Dataset, obtained: list[Obtained]) -> list[dict[str, Any]]:
-    teacher = obtained[0].artifact.record
+    teacher = next((one.artifact.record for one in obtained if one.node.role == "teacher"), None)
     rows = []
     for one in obtained:
         record, node = one.artifact.record, one.node
         agreement = None
-        if node.role != "teacher":
+        if teacher is not None and node.role != "teacher":
             pairs = list(zip(record.predictions, teacher.predictions, strict=True))
             agreement = sum(own == other for own, other in pairs) / len(pairs)
         rows.append(
@@ -222,6 +222,7 @@ def _rows(config: Config, request: Request, data: Dataset, obtained: list[Obtain
                 "seed": config.run.seed,
                 "status": "finished",
                 **record.measures,
+                "adapters": record.adapters,
                 "agreement": agreement,
                 "seconds": record.seconds,
                 "reused": one.reused,

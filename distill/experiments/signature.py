@@ -18,7 +18,7 @@ from distill.models.weights import file_digest
 # Raise it when the loop, a loss or a network changes so that the same settings give other weights.
 RECIPE = 2
 
-_TAPS = ("features", "embedding")
+_TAPS = ("features", "embedding", "preactivations")
 _OFF_WHEN_EMPTY = ("cutout", "mixup", "cutmix", "views")
 _TRANSFER_ONLY = ("classes", "omit_classes", "limit_transfer")
 

@@ -96,7 +96,8 @@ class Bench(Workshop):
         self._results = made
         self._artifacts: dict[str, Artifact] = {}
         self._streams: dict[tuple[Any, ...], Batches] = {}
-        self._teachers: dict[str, tuple[Tapped, Live]] = {}
+        self._teachers: dict[str, Tapped] = {}
+        self._lives: dict[int, tuple[Tapped, Live]] = {}
         self._flops: dict[str, int] = {}
         self._answers: dict[tuple[int, int], TeacherOutputs] = {}
 
@@ -293,19 +294,24 @@ class Bench(Workshop):
             self._flops[key] = super()._work(node, network)
         return self._flops[key]
 
-    def _batches(self, split: Split, size: int, seed: int) -> Batches:
-        key = (id(split), size, seed)
+    def _batches(self, split: Split, size: int, seed: int, *, strong: bool = False) -> Batches:
+        key = (id(split), size, seed, strong)
         if key not in self._streams:
-            self._streams[key] = super()._batches(split, size, seed)
+            self._streams[key] = super()._batches(split, size, seed, strong=strong)
         return self._streams[key]
 
-    def _teacher(self, parent: Obtained, method: Method) -> tuple[Tapped, Live]:
+    def _teacher(self, parent: Obtained, method: Method) -> Tapped:
         if method.taps:  # its hooks end with the training that they are set for
             return super()._teacher(parent, method)
         key = parent.artifact.record.signature
         if key not in self._teachers:
             self._teachers[key] = super()._teacher(parent, method)
         return self._teachers[key]
+
+    def _live(self, teacher: Tapped, parent: Obtained) -> Live:
+        if id(teacher) not in self._lives:
+            self._lives[id(teacher)] = (teacher, super()._live(teacher, parent))
+        return self._lives[id(teacher)][1]
 
     def _asked(self, live: Live, method: Method, batches: Batches) -> TeacherOutputs:
         key = (id(live), id(batches))

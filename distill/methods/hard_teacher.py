@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill.config.options import Fraction, Options
-from distill.methods.base import Method, check_same_classes, methods
+from distill.config.options import Fraction
+from distill.methods.base import Method, MethodOptions, check_same_classes, methods
 from distill.types import Batch, Output
 
 
@@ -30,7 +30,7 @@ def teacher_label_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class HardTeacherOptions(Options):
+class HardTeacherOptions(MethodOptions):
     """Options of `hard_teacher`.
 
     Attributes:
@@ -48,7 +48,7 @@ class HardTeacher(Method):
     stacks = frozenset({"alpha"})
     options: HardTeacherOptions
 
-    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms `teacher_label` and `hard`."""
         alpha = self.options.alpha
         return {

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill.config.options import NonNegative, Options
-from distill.methods.base import Method, check_same_classes, methods
+from distill.config.options import NonNegative
+from distill.methods.base import Method, MethodOptions, check_same_classes, methods
 from distill.types import Batch, Output
 
 
@@ -31,7 +31,7 @@ def logit_matching_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tenso
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogitsOptions(Options):
+class LogitsOptions(MethodOptions):
     """Options of `logits`.
 
     Attributes:
@@ -51,7 +51,7 @@ class LogitMatching(Method):
     stacks = frozenset({"weight"})
     options: LogitsOptions
 
-    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms `logits` and, when it weighs anything, `hard`."""
         losses = {"logits": self.options.weight * logit_matching_loss(student.logits, teacher.logits)}
         if self.options.hard_weight:

@@ -25,6 +25,6 @@ class LabelsOnly(Method):
     uses_teacher = False
     stacks = frozenset()
 
-    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The hard loss alone; the teacher is not read."""
         return {"hard": self.hard_loss(student.logits, batch)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +14,11 @@ from torch import Tensor, nn
 from distill.config.model_options import ModelOptions
 from distill.errors import ConfigError
 from distill.models.stages import stages
-from distill.types import Output
+from distill.types import Batch, Output
+
+# Taps that read what goes into a module; the others read what comes out.
+_INPUTS = ("embedding", "preactivations")
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.ELU, nn.Tanh, nn.Sigmoid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +28,25 @@ class Taps:
     Attributes:
         features: Module paths whose outputs are the feature maps, shallow to deep.
         embedding: Path of the module whose input is the embedding; `None` when there is no such module.
+        preactivations: For each feature map the path of the module whose input it is before its last activation;
+            `None` where the map itself is not activated. Empty when nobody knows.
+        heads: Module paths whose outputs are logits, of a network with several classifiers.
     """
 
     features: tuple[str, ...] = ()
     embedding: str | None = None
+    preactivations: tuple[str | None, ...] = ()
+    heads: tuple[str, ...] = ()
+
+    def only(self, kinds: Iterable[str]) -> Taps:
+        """The taps of these kinds alone: any of `features`, `embedding`, `preactivations`, `heads`."""
+        kept = set(kinds)
+        if "preactivations" in kept and None in self.preactivations:
+            kept.add("features")
+        return Taps(**{kind: getattr(self, kind) for kind in kept})
+
+
+NOTHING = Taps()
 
 
 class Tapped:
@@ -38,8 +57,7 @@ class Tapped:
 
     Args:
         network: The network whose modules are read.
-        features: Module paths whose outputs become `Output.features`, in this order.
-        embedding: Path of the module whose input becomes `Output.embedding`, flattened to `[batch, width]`.
+        taps: Where.
         call: What is called instead of `network`, such as its compiled or its distributed form.
 
     Raises:
@@ -49,26 +67,29 @@ class Tapped:
     def __init__(
         self,
         network: nn.Module,
-        features: Sequence[str] = (),
-        embedding: str | None = None,
+        taps: Taps = NOTHING,
         call: Callable[[Tensor], Any] | None = None,
     ):
-        problems = _unknown(network, features, embedding)
+        problems = _unknown(network, taps)
         if problems:
             raise ConfigError(*problems)
         self.network = network
+        self.taps = taps
         self._call = network if call is None else call
-        self._features = tuple(features)
-        self._embedding = embedding
         # None outside of a call: a hook then keeps nothing alive, whoever else runs the network.
         self._readings: dict[tuple[str, str], Any] | None = None
         self._handles = [
             network.get_submodule(path).register_forward_hook(self._output_hook(path))
-            for path in dict.fromkeys(features)
+            for path in dict.fromkeys([*taps.features, *taps.heads])
         ]
-        if embedding is not None:
-            module = network.get_submodule(embedding)
-            self._handles.append(module.register_forward_pre_hook(self._input_hook(embedding), with_kwargs=True))
+        # An activation may overwrite its input.
+        read = {path: True for path in taps.preactivations if path is not None}
+        if taps.embedding is not None:
+            read.setdefault(taps.embedding, False)
+        for path, copied in read.items():
+            module = network.get_submodule(path)
+            hook = self._input_hook(path, copied and getattr(module, "inplace", False))
+            self._handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
 
     def __call__(self, inputs: Tensor) -> Output:
         """Runs the network.
@@ -88,13 +109,22 @@ class Tapped:
                     f"The network gives {type(logits).__name__} instead of one tensor of logits; "
                     "wrap it so that it returns the logits alone."
                 )
-            features = tuple(self._read("features", path) for path in self._features)
-            embedding = None
-            if self._embedding is not None:
-                embedding = self._read("embedding", self._embedding).flatten(1)
+            taps = self.taps
+            features = tuple(self._read("features", path) for path in taps.features)
+            embedding = None if taps.embedding is None else self._read("embedding", taps.embedding).flatten(1)
+            before = tuple(
+                features[number] if path is None else self._read("preactivations", path)
+                for number, path in enumerate(taps.preactivations)
+            )
+            heads = tuple(self._read("heads", path) for path in taps.heads)
         finally:
             self._readings = None
-        return Output(logits, features, embedding)
+        return Output(logits, features, embedding, before, heads)
+
+    def see(self, batch: Batch) -> Output:
+        """Runs the network on a batch, and once more on its strongly augmented form where there is one."""
+        answer = self(batch.inputs)
+        return answer if batch.strong is None else replace(answer, strong=self(batch.strong))
 
     def close(self) -> None:
         """Removes the hooks; the network is then as it was."""
@@ -114,26 +144,28 @@ class Tapped:
     # with all they hold.
     def _output_hook(self, path: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            self._keep("features", path, output)
+            self._keep("output", path, output)
 
         return hook
 
-    def _input_hook(self, path: str) -> Callable[..., None]:
+    def _input_hook(self, path: str, copied: bool) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
             given = [*inputs, *named.values()]
-            self._keep("embedding", path, given[0] if len(given) == 1 else given)
+            value = given[0] if len(given) == 1 else given
+            self._keep("input", path, value.clone() if copied and isinstance(value, Tensor) else value)
 
         return hook
 
-    def _keep(self, kind: str, path: str, value: Any) -> None:
+    def _keep(self, side: str, path: str, value: Any) -> None:
         if self._readings is not None:
-            self._readings[kind, path] = (value, _version(value))
+            self._readings[side, path] = (value, _version(value))
 
     def _read(self, kind: str, path: str) -> Tensor:
         assert self._readings is not None
-        if (kind, path) not in self._readings:
+        side = "input" if kind in _INPUTS else "output"
+        if (side, path) not in self._readings:
             raise ConfigError(f"{kind}={path} cannot be read: the network's forward pass does not run it.")
-        value, version = self._readings[kind, path]
+        value, version = self._readings[side, path]
         if not isinstance(value, Tensor):
             raise ConfigError(
                 f"{kind}={path} cannot be read: it is {type(value).__name__} and not one tensor; "
@@ -162,10 +194,54 @@ def resolve(network: nn.Module, options: ModelOptions) -> Taps:
     own = default_taps(network)
     features = own.features if options.features is None else tuple(options.features)
     embedding = own.embedding if options.embedding is None else options.embedding
-    problems = _unknown(network, features, embedding)
+    if options.preactivations is not None:
+        before = tuple(options.preactivations)
+        if len(before) != len(features):
+            raise ConfigError(
+                f"preactivations={options.preactivations} is not allowed: there are {len(features)} feature maps "
+                f"({', '.join(features)}); give the module before whose activation each is read."
+            )
+    else:
+        before = own.preactivations if features == own.features else ()
+    taps = Taps(features, embedding, before, own.heads)
+    problems = _unknown(network, taps)
     if problems:
         raise ConfigError(*problems)
-    return Taps(features, embedding)
+    return taps
+
+
+def with_preactivations(network: nn.Module, taps: Taps, inputs: Tensor) -> Taps:
+    """Finds by a dry run which activation each feature map comes out of, where nobody said so.
+
+    A feature map that comes out of none, such as that of a linear bottleneck, is its own pre-activation.
+
+    Args:
+        network: In evaluation mode.
+        taps: Of that network.
+        inputs: `[batch, ...]`, a few examples.
+    """
+    if taps.preactivations or not taps.features:
+        return taps
+    outputs: dict[str, Any] = {}
+
+    def watch(path: str, module: nn.Module) -> Any:
+        return module.register_forward_hook(lambda module, inputs, output: outputs.__setitem__(path, output))
+
+    activations = [path for path, module in network.named_modules() if isinstance(module, _ACTIVATIONS)]
+    handles = [watch(path, network.get_submodule(path)) for path in activations]
+    try:
+        with torch.no_grad(), Tapped(network, taps.only(["features"])) as tapped:
+            maps = tapped(inputs).features
+    finally:
+        for handle in handles:
+            handle.remove()
+    return replace(taps, preactivations=tuple(_behind(value, outputs) for value in maps))
+
+
+def _behind(value: Tensor, outputs: dict[str, Any]) -> str | None:
+    """The path whose output a feature map is."""
+    same = (path for path, output in outputs.items() if isinstance(output, Tensor) and output.shape == value.shape)
+    return next((path for path in same if torch.equal(outputs[path], value)), None)
 
 
 def default_taps(network: nn.Module) -> Taps:
@@ -181,11 +257,12 @@ def default_taps(network: nn.Module) -> Taps:
     return Taps(tuple(stages(network)), linear[-1] if linear else None)
 
 
-def _unknown(network: nn.Module, features: Iterable[str], embedding: str | None) -> list[str]:
+def _unknown(network: nn.Module, taps: Taps) -> list[str]:
     paths = [path for path, _ in network.named_modules(remove_duplicate=False) if path]
-    asked = [("features", path) for path in features]
-    if embedding is not None:
-        asked.append(("embedding", embedding))
+    asked = [(kind, path) for kind in ("features", "heads") for path in getattr(taps, kind)]
+    asked += [("preactivations", path) for path in taps.preactivations if path is not None]
+    if taps.embedding is not None:
+        asked.append(("embedding", taps.embedding))
     return [_no_module(key, path, paths) for key, path in asked if path not in paths]
 
 

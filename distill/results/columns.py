@@ -48,6 +48,7 @@ COLUMNS: dict[str, Column] = {
         Column("seed", "seed of everything random in the run", "integer"),
         Column("status", "finished, failed, interrupted or running"),
         Column("params", "parameters of the network, trainable or not", "integer"),
+        Column("adapters", "parameters the method trained beside the network, which are not exported", "integer"),
         Column("compression", "the teacher's parameters / this network's", "number", "x", 2),
         Column("size_mb", "size of the weights, 1 MB = 10^6 bytes", "number", digits=3, title="size"),
         Column("flops", "floating-point operations of a forward pass of one example", "integer", title="FLOPs"),

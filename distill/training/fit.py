@@ -170,7 +170,7 @@ class _Loop:
         for part in batch.split(self._parts) if self._parts > 1 else (batch,):
             taught = training.teacher(part)
             with training.precision.autocast():
-                answered = training.student(part.inputs)
+                answered = training.student.see(part)
             losses = training.method(answered.float(), taught.float(), part)
             loss = functools.reduce(operator.add, losses.values())
             self._descent.add(loss if len(part) == rows else loss * (len(part) / rows))

@@ -231,14 +231,20 @@ def _batch(tensors: Tensors) -> Batch:
     return Batch(tensors["inputs"], tensors["labels"], tensors["index"], mix)
 
 
+_SEVERAL = ("features", "preactivations", "heads")
+
+
 def _answer(output: Output) -> Tensors:
-    tensors = {"logits": output.logits, **{f"feature{i}": value for i, value in enumerate(output.features)}}
+    tensors = {f"{kind} {i}": value for kind in _SEVERAL for i, value in enumerate(getattr(output, kind))}
+    tensors["logits"] = output.logits
     return tensors if output.embedding is None else {**tensors, "embedding": output.embedding}
 
 
 def _output(tensors: Tensors) -> Output:
-    features = tuple(value for name, value in tensors.items() if name.startswith("feature"))
-    return Output(tensors["logits"], features, tensors.get("embedding"))
+    features, before, heads = (
+        tuple(value for name, value in tensors.items() if name.partition(" ")[0] == kind) for kind in _SEVERAL
+    )
+    return Output(tensors["logits"], features, tensors.get("embedding"), before, heads)
 
 
 def _slim(module: GraphModule) -> GraphModule:

@@ -52,7 +52,11 @@ def obstacle(network: nn.Module, method: Method, hparams: Hparams, device: torch
     """
     if method.stacks is None:
         return f"method {method.options.name} keeps something that cannot be stacked"
-    if type(method).start_epoch is not Method.start_epoch:
+    if method.strong:
+        return f"method {method.options.name} looks at two forms of each batch"
+    if type(method).redesign is not Method.redesign:
+        return f"method {method.options.name} trains another network than the student alone"
+    if method.changes:
         return f"method {method.options.name} changes from epoch to epoch"
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules()):
         return "batch norm keeps statistics"
@@ -110,7 +114,7 @@ def trial(trainings: Sequence[Training]) -> Trial:
         taught = training.teacher(batch).float()
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             with training.precision.autocast():
-                answered = training.student(batch.inputs)
+                answered = training.student.see(batch)
             terms = training.method(answered.float(), taught, batch)
         alone.append(torch.stack([term.detach() for term in terms.values()]))
     size = _bytes(members, sum(saved.values()) // len(trainings), first)

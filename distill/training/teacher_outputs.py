@@ -41,7 +41,7 @@ class Live:
     def __call__(self, batch: Batch) -> Output:
         """The teacher's output for the batch."""
         with self.precision.autocast():
-            return self._teacher(batch.inputs).float()
+            return self._teacher.see(batch).float()
 
 
 class Cached:
@@ -77,6 +77,6 @@ def cacheable(method: Method, batches: Batches, classes: int) -> bool:
         batches: The transfer set.
         classes: Width of the logits.
     """
-    if batches.views is None or method.taps:
+    if batches.views is None or method.taps or method.strong:
         return False
     return batches.views * len(batches.split) * classes * _BYTES <= free_bytes(batches.device) * SHARE

@@ -32,11 +32,11 @@ class Hint(Method):
 
     taps = frozenset({"features", "embedding"})
 
-    def build(self, student: Tapped, teacher: Tapped, example: Batch) -> None:
-        widths = [_pooled(network(example.inputs)).shape[1] for network in (student, teacher)]
+    def adapt(self, student: Output, teacher: Output) -> None:
+        widths = [_pooled(output).shape[1] for output in (student, teacher)]
         self.regressor = nn.Linear(widths[0], widths[1])
 
-    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         assert student.embedding is not None
         assert teacher.embedding is not None
         hint = F.mse_loss(self.regressor(_pooled(student)), _pooled(teacher))
@@ -76,14 +76,14 @@ def test_a_dry_run_leaves_batch_norm_as_it_was(train, own_conf, monkeypatch):
     moved: list[bool] = []
     build = Hint.build
 
-    def watched(self: Hint, student: Tapped, teacher: Tapped, example: Batch) -> None:
+    def watched(self: Hint, student: Tapped, teacher: Tapped, example: Batch, labels: Tensor) -> None:
         before = student.network.state_dict()["bn1.running_mean"].clone()
-        build(self, student, teacher, example)
+        build(self, student, teacher, example, labels)
         moved.append(not torch.equal(before, student.network.state_dict()["bn1.running_mean"]))
 
     monkeypatch.setattr(Hint, "build", watched)
     assert train("--config-dir", str(own_conf), "method=hint", "model@student=resnet8", "hparams=smoke").code == 0
-    assert moved == [False]
+    assert moved == [False, False]  # in the rehearsal, and for the training
 
 
 def test_module_paths_are_checked_before_anything_trains(train, own_conf, tmp_path):

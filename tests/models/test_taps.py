@@ -62,7 +62,7 @@ def test_our_networks_declare_their_stages_and_their_embedding(
 ):
     network = create(options, shape, 3)
     taps = resolve(network, options)
-    with Tapped(network, taps.features, taps.embedding) as tapped:
+    with Tapped(network, taps.only(["features", "embedding"])) as tapped:
         output = tapped(torch.randn(2, *shape))
     assert [tuple(one.shape) for one in output.features] == features
     assert output.embedding is not None
@@ -72,7 +72,7 @@ def test_our_networks_declare_their_stages_and_their_embedding(
 
 def test_features_are_the_outputs_and_the_embedding_the_classifiers_input():
     network, inputs = foreign(), torch.randn(2, 6)
-    output = Tapped(network, ["1", "3"], "4")(inputs)
+    output = Tapped(network, Taps(("1", "3"), "4"))(inputs)
     first = torch.tanh(network[0](inputs))
     second = torch.tanh(network[2](first))
     torch.testing.assert_close(output.features, (first, second))
@@ -82,14 +82,14 @@ def test_features_are_the_outputs_and_the_embedding_the_classifiers_input():
 
 def test_gradients_flow_through_what_was_read():
     network = foreign()
-    Tapped(network, ["1"])(torch.randn(2, 6)).features[0].sum().backward()
+    Tapped(network, Taps(("1",)))(torch.randn(2, 6)).features[0].sum().backward()
     assert network[0].weight.grad is not None
     assert network[2].weight.grad is None
 
 
 def test_an_embedding_of_more_dimensions_is_flattened():
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 3, 4), nn.Flatten())
-    embedding = Tapped(network, embedding="1")(torch.randn(2, 1, 6, 6)).embedding
+    embedding = Tapped(network, Taps(embedding="1"))(torch.randn(2, 1, 6, 6)).embedding
     assert embedding is not None
     assert embedding.shape == (2, 32)
 
@@ -104,7 +104,7 @@ def test_hooks_are_set_only_for_what_is_asked_and_gone_when_closed():
     plain = Tapped(network)
     assert hooks(network) == 0
     assert plain(torch.randn(2, 6)).embedding is None
-    with Tapped(network, ["1", "3"], "4"):
+    with Tapped(network, Taps(("1", "3"), "4")):
         assert hooks(network) == 3
         assert list(network.state_dict()) == names
     assert hooks(network) == 0
@@ -112,7 +112,7 @@ def test_hooks_are_set_only_for_what_is_asked_and_gone_when_closed():
 
 def test_a_copy_of_a_tapped_network_does_not_disturb_the_readings():
     network, inputs = foreign(), torch.randn(2, 6)
-    tapped = Tapped(network, ["1"])
+    tapped = Tapped(network, Taps(("1",)))
     other = copy.deepcopy(network)
     expected = tapped(inputs).features[0]
     other(torch.zeros(2, 6))
@@ -121,14 +121,14 @@ def test_a_copy_of_a_tapped_network_does_not_disturb_the_readings():
 
 def test_a_wrapped_call_is_used_in_place_of_the_network():
     network = foreign()
-    output = Tapped(network, ["1"], call=lambda inputs: network(inputs) * 2)(torch.ones(2, 6))
+    output = Tapped(network, Taps(("1",)), call=lambda inputs: network(inputs) * 2)(torch.ones(2, 6))
     torch.testing.assert_close(output.logits, network(torch.ones(2, 6)) * 2)
     assert len(output.features) == 1
 
 
 def test_readings_work_in_inference_mode():
     with torch.inference_mode():
-        assert Tapped(foreign(), ["1"], "4")(torch.ones(2, 6)).features[0].shape == (2, 5)
+        assert Tapped(foreign(), Taps(("1",), "4"))(torch.ones(2, 6)).features[0].shape == (2, 5)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_readings_work_in_inference_mode():
 )
 def test_what_cannot_be_read_is_told_in_a_sentence(features: str, sentence: str):
     with pytest.raises(ConfigError, match=sentence):
-        Tapped(Residual(), [features])(torch.randn(2, 4))
+        Tapped(Residual(), Taps((features,)))(torch.randn(2, 4))
 
 
 def test_logits_that_are_not_one_tensor_are_told_in_a_sentence():

@@ -25,17 +25,17 @@ class Hint(Method):
 
     taps = frozenset({"features"})
 
-    def build(self, student: Tapped, teacher: Tapped, example: Batch) -> None:
-        width, taught = (network(example.inputs).features[-1].shape[1] for network in (student, teacher))
+    def adapt(self, student: Output, teacher: Output) -> None:
+        width, taught = (output.features[-1].shape[1] for output in (student, teacher))
         self.regressor = nn.Linear(width, taught)
 
-    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         hint = nn.functional.mse_loss(self.regressor(student.features[-1]), teacher.features[-1])
         return {"hint": hint, "hard": self.hard_loss(student.logits, batch)}
 
 
 def tapped(network: nn.Module) -> Tapped:
-    return Tapped(network, default_taps(network).features)
+    return Tapped(network, default_taps(network).only(["features"]))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def taught(training):
         method = Hint(create("none").options)
         student = tapped(plan.network)
         torch.manual_seed(8)
-        method.build(student, teacher, next(plan.batches.in_order(2)))
+        method.build(student, teacher, next(plan.batches.in_order(2)), plan.batches.split.labels)
         return replace(plan, method=method, student=student, teacher=Live(teacher, plan.precision))
 
     return make

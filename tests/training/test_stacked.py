@@ -18,7 +18,7 @@ from distill.methods import create
 from distill.methods.base import Method
 from distill.models import create as create_network
 from distill.models.networks.mlp import MlpOptions
-from distill.models.taps import Tapped
+from distill.models.taps import Tapped, Taps
 from distill.training import fit, members, stackable, stacked
 from distill.training.interrupt import Interrupted, Stop
 from distill.training.precision import Precision
@@ -194,10 +194,10 @@ class Hint(Method):
     taps = frozenset({"embedding"})
     stacks = frozenset()
 
-    def build(self, student: Tapped, teacher: Tapped, example: Batch) -> None:
+    def adapt(self, student: Output, teacher: Output) -> None:
         self.regressor = nn.Linear(6, 9)
 
-    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         assert student.embedding is not None
         assert teacher.embedding is not None
         hint = nn.functional.mse_loss(self.regressor(student.embedding), teacher.embedding)
@@ -211,9 +211,9 @@ def test_adapters_are_stacked_with_the_student(stack, watcher, tmp_path):
         for each in stack([{"lr": 0.01}, {"lr": 0.03}]):
             method = Hint(create("none").options)
             torch.manual_seed(8)
-            method.build(each.student, each.student, next(each.batches.in_order(2)))
-            teacher = Live(Tapped(_network(42, 9), embedding="classifier"), FP32)
-            student = Tapped(each.network, embedding="classifier")
+            method.build(each.student, each.student, next(each.batches.in_order(2)), each.batches.split.labels)
+            teacher = Live(Tapped(_network(42, 9), Taps(embedding="classifier")), FP32)
+            student = Tapped(each.network, Taps(embedding="classifier"))
             made.append(replace(each, method=method, student=student, teacher=teacher))
         return made
 
@@ -243,14 +243,14 @@ class Early(Method):
         super().__init__(options)
         self.weight = options.weight
 
-    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         return {"hard": self.weight * self.hard_loss(student.logits, batch)}
 
 
 class Branching(Early):
     """Decides by a number."""
 
-    def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         return {"hard": self.hard_loss(student.logits, batch) * (2 if self.options.weight > 1 else 1)}
 
 

@@ -1,0 +1,60 @@
+"""What methods on features and relations share: a loss of their own beside hard labels and soft targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from distill.config.options import NonNegative, Positive
+from distill.methods.base import Method, MethodOptions
+from distill.methods.soft_targets import soft_target_loss
+from distill.types import Batch, Output
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidedOptions(MethodOptions):
+    """Options of every method that compares what networks hold inside.
+
+    Attributes:
+        weight: Of the method's own loss.
+        soft_weight: Of soft targets beside it.
+        T: Temperature of those.
+        hard_weight: Of the hard labels.
+    """
+
+    weight: NonNegative = 1.0
+    soft_weight: NonNegative = 0.0
+    T: Positive = 4.0
+    hard_weight: NonNegative = 1.0
+
+
+class Guided(Method):
+    """`hard_weight * cross_entropy + soft_weight * T^2 * KL + weight * the method's own loss`.
+
+    A subclass implements `distance`.
+    """
+
+    options: Any  # `GuidedOptions`; a subclass says which
+    stacks = frozenset({"weight", "soft_weight", "T", "hard_weight"})
+
+    def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        """The method's own terms, `soft` where it weighs anything, and `hard`."""
+        options = self.options
+        found = self.distance(student, teacher, batch)
+        own = found if isinstance(found, dict) else {options.name: found}
+        return {**{name: options.weight * term for name, term in own.items()}, **self.others(student, teacher, batch)}
+
+    def others(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        """The terms `soft` and `hard`, where they weigh anything."""
+        options, terms = self.options, {}
+        if options.soft_weight:
+            terms["soft"] = options.soft_weight * soft_target_loss(student.logits, teacher.logits, options.T)
+        if options.hard_weight:
+            terms["hard"] = options.hard_weight * self.hard_loss(student.logits, batch)
+        return terms
+
+    def distance(self, student: Output, teacher: Output, batch: Batch) -> Tensor | dict[str, Tensor]:
+        """The method's own loss before `weight`: one scalar, or several by name."""
+        raise NotImplementedError
