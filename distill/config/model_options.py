@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from distill.config.options import Flag, Natural, Options
 
@@ -13,7 +14,7 @@ class ModelOptions(Options):
 
     Attributes:
         checkpoint: File of weights to start from (`.safetensors`, or `.pt`/`.pth` holding tensors only).
-        train: `False` uses the checkpoint as it is.
+        train: `False` uses the weights as they are.
         seed: Seed of this network's initial weights, batch order, augmentation and dropout.
         features: Module paths whose outputs are feature maps, shallow to deep; `None` takes the
             network's own.
@@ -29,6 +30,15 @@ class ModelOptions(Options):
     features: list[str] | None = None
     embedding: str | None = None
     preactivations: list[str] | None = None
+
+    @property
+    def source(self) -> str | None:
+        """Where the weights come from that the network needs no training with; `None` where there are no such."""
+        return self.checkpoint
+
+    def identity(self) -> dict[str, Any]:
+        """What else than its options makes this network what it is, such as the source it is built by."""
+        return {}
 
     def label(self) -> str:
         """How tables call this network, such as `mlp-1200-1200`."""

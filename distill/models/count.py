@@ -33,10 +33,14 @@ def flops(network: nn.Module, input_shape: tuple[int, ...], device: torch.device
     """
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
+    # One operation for a whole layer of attention, for which torch has no formula.
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), _Counter() as counter:
             network(torch.zeros(1, *input_shape, device=device))
     finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
         for module, training in modes:
             module.training = training
     return counter.total

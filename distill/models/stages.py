@@ -26,7 +26,9 @@ def stages(network: nn.Module) -> list[str]:
             groups.append([])
         if path in candidates:
             groups[-1].append(path)
-    last = [group[-1] for group in groups if group]
+    weighted = {path for path, module in level if _has_weights(module)}
+    # A pooling with nothing behind it shows what the stage before it has shown.
+    last = [group[-1] for group in groups if weighted.intersection(group)]
     return last if len(last) > 1 else inner or [path for path, module in level if _has_weights(module)]
 
 

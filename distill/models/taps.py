@@ -31,19 +31,22 @@ class Taps:
         preactivations: For each feature map the path of the module whose input it is before its last activation;
             `None` where the map itself is not activated. Empty when nobody knows.
         heads: Module paths whose outputs are logits, of a network with several classifiers.
+        channels_last: Whether the maps come as `[batch, height, width, channels]`, as in a Swin transformer;
+            they are read as all others are.
     """
 
     features: tuple[str, ...] = ()
     embedding: str | None = None
     preactivations: tuple[str | None, ...] = ()
     heads: tuple[str, ...] = ()
+    channels_last: bool = False
 
     def only(self, kinds: Iterable[str]) -> Taps:
         """The taps of these kinds alone: any of `features`, `embedding`, `preactivations`, `heads`."""
         kept = set(kinds)
         if "preactivations" in kept and None in self.preactivations:
             kept.add("features")
-        return Taps(**{kind: getattr(self, kind) for kind in kept})
+        return Taps(**{kind: getattr(self, kind) for kind in kept}, channels_last=self.channels_last)
 
 
 NOTHING = Taps()
@@ -110,10 +113,10 @@ class Tapped:
                     "wrap it so that it returns the logits alone."
                 )
             taps = self.taps
-            features = tuple(self._read("features", path) for path in taps.features)
+            features = tuple(self._map("features", path) for path in taps.features)
             embedding = None if taps.embedding is None else self._read("embedding", taps.embedding).flatten(1)
             before = tuple(
-                features[number] if path is None else self._read("preactivations", path)
+                features[number] if path is None else self._map("preactivations", path)
                 for number, path in enumerate(taps.preactivations)
             )
             heads = tuple(self._read("heads", path) for path in taps.heads)
@@ -160,6 +163,10 @@ class Tapped:
         if self._readings is not None:
             self._readings[side, path] = (value, _version(value))
 
+    def _map(self, kind: str, path: str) -> Tensor:
+        value = self._read(kind, path)
+        return value.movedim(-1, 1) if self.taps.channels_last and value.ndim == 4 else value
+
     def _read(self, kind: str, path: str) -> Tensor:
         assert self._readings is not None
         side = "input" if kind in _INPUTS else "output"
@@ -203,7 +210,7 @@ def resolve(network: nn.Module, options: ModelOptions) -> Taps:
             )
     else:
         before = own.preactivations if features == own.features else ()
-    taps = Taps(features, embedding, before, own.heads)
+    taps = Taps(features, embedding, before, own.heads, own.channels_last)
     problems = _unknown(network, taps)
     if problems:
         raise ConfigError(*problems)
@@ -222,26 +229,35 @@ def with_preactivations(network: nn.Module, taps: Taps, inputs: Tensor) -> Taps:
     """
     if taps.preactivations or not taps.features:
         return taps
-    outputs: dict[str, Any] = {}
+    ran: list[tuple[str, Any, int | None]] = []
+    found: dict[str, str | None] = {}
 
-    def watch(path: str, module: nn.Module) -> Any:
-        return module.register_forward_hook(lambda module, inputs, output: outputs.__setitem__(path, output))
+    def activated(path: str) -> Callable[..., None]:
+        return lambda module, inputs, output: ran.append((path, output, _version(output)))
+
+    def read(path: str) -> Callable[..., None]:
+        return lambda module, inputs, output: found.update({path: _behind(output, ran)})
 
     activations = [path for path, module in network.named_modules() if isinstance(module, _ACTIVATIONS)]
-    handles = [watch(path, network.get_submodule(path)) for path in activations]
+    handles = [network.get_submodule(path).register_forward_hook(activated(path)) for path in activations]
+    handles += [network.get_submodule(path).register_forward_hook(read(path)) for path in taps.features]
     try:
-        with torch.no_grad(), Tapped(network, taps.only(["features"])) as tapped:
-            maps = tapped(inputs).features
+        with torch.no_grad():
+            network(inputs)
     finally:
         for handle in handles:
             handle.remove()
-    return replace(taps, preactivations=tuple(_behind(value, outputs) for value in maps))
+    return replace(taps, preactivations=tuple(found.get(path) for path in taps.features))
 
 
-def _behind(value: Tensor, outputs: dict[str, Any]) -> str | None:
-    """The path whose output a feature map is."""
-    same = (path for path, output in outputs.items() if isinstance(output, Tensor) and output.shape == value.shape)
-    return next((path for path in same if torch.equal(outputs[path], value)), None)
+def _behind(value: Any, ran: list[tuple[str, Any, int | None]]) -> str | None:
+    """The activation whose output a feature map is; the last of several, as blocks may begin as the identity."""
+    for path, output, version in reversed(ran):
+        # What was added to it in place afterwards makes it another map.
+        unchanged = isinstance(output, Tensor) and _version(output) == version
+        if unchanged and isinstance(value, Tensor) and torch.equal(output, value):
+            return path
+    return None
 
 
 def default_taps(network: nn.Module) -> Taps:

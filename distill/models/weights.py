@@ -130,7 +130,8 @@ def _unpickle(path: Path, key: str) -> Any:
 
 
 def _unwrap(content: Any, path: Path, key: str) -> dict[str, Tensor]:
-    while isinstance(content, Mapping) and not any(isinstance(value, Tensor) for value in content.values()):
+    # Beside the state dict there may be a tensor, too, such as the accuracy in RepDistiller's files.
+    while isinstance(content, Mapping) and not all(isinstance(value, Tensor) for value in content.values()):
         inner = next((content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)), None)
         if inner is None:
             break

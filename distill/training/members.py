@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from distill.types import Batch, Mix, Output
 
@@ -164,7 +165,8 @@ class _Objective(nn.Module):
 
     def forward(self, seen: Tensors, taught: Tensors | None, numbers: Tensors) -> Any:
         """The terms of the loss and how many examples were right; without a teacher's answer, the logits."""
-        with self._precision.autocast():
+        # vmap has rules for the operations that attention is made of, and none for all of it at once.
+        with self._precision.autocast(), sdpa_kernel(SDPBackend.MATH):
             answered = self._student(seen["inputs"])
         if taught is None:
             return answered.logits.float()

@@ -170,10 +170,11 @@ def test_every_preset_lists_every_key_of_its_network_with_a_description(path: Pa
     text = path.read_text()
     values = yaml.safe_load(text)
     assert text.startswith("# ")
-    assert set(values) == {"name"} | set(defaults(type(preset(path.stem)))) - set(defaults(ModelOptions))
+    own = defaults(models.find(values["name"]).options)
+    assert set(values) == {"name"} | set(own) - set(defaults(ModelOptions))
 
 
-@pytest.mark.parametrize("name", ["mlp", "torchvision"])
+@pytest.mark.parametrize("name", ["mlp", "torchvision", "timm", "import", "vit", "deit", "mobilenetv2"])
 def test_a_networks_plain_preset_holds_the_defaults_of_its_options(name: str):
     values = yaml.safe_load((PRESETS / f"{name}.yaml").read_text())
     own = defaults(models.find(name).options)

@@ -15,7 +15,7 @@ from distill.models import create
 from distill.models.networks.cnn import CnnOptions
 from distill.models.networks.mlp import MlpOptions
 from distill.models.networks.resnet import ResnetOptions
-from distill.models.taps import Tapped, Taps, default_taps, resolve
+from distill.models.taps import Tapped, Taps, default_taps, resolve, with_preactivations
 
 
 class Residual(nn.Module):
@@ -207,3 +207,138 @@ def test_torchvision_networks_are_read_where_the_field_reads_them(architecture: 
 
     with torch.device("meta"):
         assert default_taps(zoo.get_model(architecture)) == taps
+
+
+def test_maps_that_come_with_their_channels_last_are_read_like_all_others():
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Identity(), nn.Flatten())
+    with Tapped(network, Taps(("1",), preactivations=("1",), channels_last=True)) as tapped:
+        inputs = torch.randn(2, 1, 3, 4)
+        output = tapped(inputs)
+    expected = network[0](inputs).permute(0, 3, 1, 2)
+    torch.testing.assert_close(output.features[0], expected)
+    torch.testing.assert_close(output.preactivations[0], expected)
+    assert Taps(("1",), channels_last=True).only(["features"]).channels_last
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        (MlpOptions(name="mlp", widths=[7, 5]), (6,)),
+        (CnnOptions(name="cnn", channels=[4, 6, 5, 4]), (1, 8, 8)),
+        (ResnetOptions(name="resnet", depth=14), (3, 8, 8)),
+    ],
+)
+def test_our_networks_declare_what_their_maps_are_before_the_activation(options: ModelOptions, shape: tuple[int, ...]):
+    torch.manual_seed(0)
+    network = create(options, shape, 3)
+    output = Tapped(network, resolve(network, options))(torch.randn(4, *shape))
+    assert len(output.preactivations) == len(output.features)
+    for feature, before in zip(output.features, output.preactivations, strict=True):
+        assert before.min() < 0
+        torch.testing.assert_close(feature, before.relu())
+
+
+def test_a_cnn_may_rectify_behind_the_pooling():
+    """Value and gradient are those of the usual order, pooling behind the ReLU."""
+    torch.manual_seed(0)
+    network = create(CnnOptions(name="cnn", channels=[4]), (1, 8, 8), 3)
+    convolution, pool, relu = (network.get_submodule(f"stages.0.{number}") for number in range(3))
+    inputs = torch.randn(4, 1, 8, 8)
+    weight = convolution.weight
+    assert isinstance(weight, Tensor)
+    ours, usual = relu(pool(convolution(inputs))), pool(relu(convolution(inputs)))
+    assert torch.equal(ours, usual)
+    gradients = [torch.autograd.grad(answer.square().sum(), weight)[0] for answer in (ours, usual)]
+    torch.testing.assert_close(*gradients)
+
+
+class Blocks(nn.Module):
+    """A block that begins as the identity, one that adds in place, and one without activation at its end."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True))
+        self.second = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True))
+        self.third = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+        self.fourth = nn.Linear(4, 4)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        second = self.second(self.first(inputs).clone())
+        third = self.third(second)
+        third += second
+        return self.fc(self.fourth(third))
+
+
+def test_activations_are_found_by_what_comes_out_of_them():
+    torch.manual_seed(0)
+    network = Blocks().eval()
+    taps = with_preactivations(network, Taps(("first", "second", "third.1", "fourth")), torch.randn(5, 4))
+    assert taps.preactivations == ("first.1", "second.1", "third.1", None)
+    assert hooks(network) == 0
+    known = Taps(("first",), preactivations=(None,))
+    assert with_preactivations(network, known, torch.randn(5, 4)) is known
+
+
+class Added(nn.Module):
+    """An activation to whose output something is added in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.relu = nn.ReLU()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        active = self.relu(inputs)
+        active += 1
+        return active
+
+
+def test_what_is_added_to_in_place_is_no_longer_the_activations():
+    network = nn.Sequential(Added(), nn.Linear(4, 3)).eval()
+    assert with_preactivations(network, Taps(("0",)), torch.randn(5, 4)).preactivations == (None,)
+
+
+def vgg() -> nn.Module:
+    from torchvision.models.vgg import make_layers
+
+    layers = make_layers([4, "M", 6, 6, "M"], batch_norm=True)
+    return nn.Sequential(layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+
+
+def torchvision(architecture: str) -> nn.Module:
+    import torchvision.models as zoo
+
+    return zoo.get_model(architecture, num_classes=3)
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (lambda: torchvision("resnet18"), tuple(f"layer{stage}.1.relu" for stage in (1, 2, 3, 4))),
+        (lambda: torchvision("mobilenet_v2"), (None, None, None, None, "features.18.2")),
+        (vgg, ("0.2", "0.9")),
+    ],
+)
+def test_torchvision_networks_are_read_before_their_activations_though_these_work_in_place(
+    network: Callable[[], nn.Module], expected: tuple[str | None, ...]
+):
+    torch.manual_seed(0)
+    built, inputs = network().eval(), torch.randn(2, 3, 32, 32)
+    taps = with_preactivations(built, default_taps(built), inputs)
+    assert taps.preactivations == expected
+    output = Tapped(built, taps)(inputs)
+    for feature, before, path in zip(output.features, output.preactivations, expected, strict=True):
+        assert before.min() < 0
+        same = feature if path is None else before.clamp(0, 6 if "features" in path else None)
+        torch.testing.assert_close(feature, same)
+
+
+def test_named_preactivations_must_be_as_many_as_the_maps():
+    options = MlpOptions(name="mlp", widths=[7, 5], features=["hidden.1"], preactivations=["hidden.0.1", "hidden.1.1"])
+    with pytest.raises(ConfigError, match=r"^preactivations=.* is not allowed: there are 1 feature maps \(hidden.1\)"):
+        resolve(create(options, (6,), 3), options)
+    named = MlpOptions(name="mlp", widths=[7, 5], features=["hidden.1"], preactivations=["hidden.1.1"])
+    assert resolve(create(named, (6,), 3), named).preactivations == ("hidden.1.1",)
+    # Those that the network declares belong to the maps that it declares.
+    fewer = MlpOptions(name="mlp", widths=[7, 5], features=["hidden.1"])
+    assert resolve(create(fewer, (6,), 3), fewer).preactivations == ()

@@ -74,6 +74,7 @@ def test_a_saved_file_has_the_permissions_of_any_new_file(tmp_path: Path):
         lambda state: state,
         lambda state: {"state_dict": state, "epoch": 3},
         lambda state: {"model": {"net": state}, "epoch": 3},
+        lambda state: {"epoch": 240, "model": state, "accuracy": torch.tensor([75.6]), "optimizer": {"state": {}}},
         lambda state: {"model_state_dict": {f"module.{name}": one for name, one in state.items()}},
         lambda state: {f"_orig_mod.module.{name}": one for name, one in state.items()},
     ],

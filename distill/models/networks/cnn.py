@@ -43,7 +43,7 @@ class CnnOptions(ModelOptions):
 
 
 class Cnn(nn.Module):
-    """Stages of convolution, ReLU and 2x2 max-pool (`stages.0`, ...), a `hidden` layer and a `classifier`.
+    """Stages of convolution, 2x2 max-pool and ReLU (`stages.0`, ...), a `hidden` layer and a `classifier`.
 
     A stage pools only while both sides of its picture are at least 2 pixels, so that small pictures work.
 
@@ -56,18 +56,22 @@ class Cnn(nn.Module):
     def __init__(self, options: CnnOptions, shape: tuple[int, int, int], classes: int):
         super().__init__()
         self.stages = nn.Sequential()
+        activations: list[str] = []
         width, *sides = shape
-        for channels in options.channels:
-            stage = nn.Sequential(nn.Conv2d(width, channels, options.kernel, padding="same"), nn.ReLU())
+        for number, channels in enumerate(options.channels):
+            stage = nn.Sequential(nn.Conv2d(width, channels, options.kernel, padding="same"))
             if min(sides) >= 2:
+                # The largest of what is rectified is what is rectified of the largest, and has fewer places.
                 stage.append(nn.MaxPool2d(2))
                 sides = [side // 2 for side in sides]
-            self.stages.append(stage)
+            activations.append(f"stages.{number}.{len(stage)}")
+            self.stages.append(stage.append(nn.ReLU()))
             width = channels
         flat = width * sides[0] * sides[1]
         self.hidden = nn.Sequential(nn.Linear(flat, options.hidden), nn.ReLU(), nn.Dropout(options.dropout))
         self.classifier = nn.Linear(options.hidden, classes)
-        self.taps = Taps(tuple(f"stages.{stage}" for stage in range(len(options.channels))), "classifier")
+        stages = tuple(f"stages.{number}" for number in range(len(self.stages)))
+        self.taps = Taps(stages, "classifier", tuple(activations))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits `[batch, classes]` of pictures `[batch, channels, height, width]`."""

@@ -62,7 +62,8 @@ class Mlp(nn.Module):
             self.hidden.append(nn.Sequential(nn.Linear(width, units), activation, nn.Dropout(options.dropout)))
             width = units
         self.classifier = nn.Linear(width, classes)
-        self.taps = Taps(tuple(f"hidden.{layer}" for layer in range(len(options.widths))), "classifier")
+        layers = tuple(f"hidden.{layer}" for layer in range(len(options.widths)))
+        self.taps = Taps(layers, "classifier", tuple(f"{layer}.1" for layer in layers))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits `[batch, classes]` of inputs `[batch, ...]`."""

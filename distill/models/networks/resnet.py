@@ -91,7 +91,9 @@ class Resnet(nn.Module):
         self.layer3 = _stage(widths[1], widths[2], blocks, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(widths[2], classes)
-        self.taps = Taps(("layer1", "layer2", "layer3"), "fc")
+        stages = ("layer1", "layer2", "layer3")
+        # A block's activations are one module, which is read when it runs last.
+        self.taps = Taps(stages, "fc", tuple(f"{stage}.{blocks - 1}.relu" for stage in stages))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

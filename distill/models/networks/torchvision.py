@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from distill.config.words import did_you_mean
 from distill.errors import CheckpointError, ConfigError
 from distill.models import models
 from distill.models.shapes import pictures
+from distill.models.taps import default_taps
+from distill.models.trial import first_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,12 @@ class TorchvisionOptions(ModelOptions):
                 allowed = " or ".join(["null", *dict.fromkeys(["DEFAULT", *published])])
                 yield f"weights={self.weights} is not allowed: for {self.architecture} it must be {allowed}."
 
+    @property
+    def source(self) -> str | None:
+        """A checkpoint, or what torchvision publishes."""
+        published = None if self.weights is None else f"torchvision ({self.weights})"
+        return self.checkpoint or published
+
     def label(self) -> str:
         """The architecture's name."""
         return self.architecture
@@ -69,11 +77,28 @@ def build(options: TorchvisionOptions, input_shape: tuple[int, ...], classes: in
     problems = list(options.check())
     if problems:
         raise ConfigError(*problems)
+    _check_head(options, classes)
     network = _network(options)
     _fit_stem(network, channels, options)
     _fit_head(network, classes)
     _try(network, options.architecture, (channels, height, width))
+    if options.architecture.startswith("swin"):
+        setattr(network, "taps", replace(default_taps(network), channels_last=True))  # noqa: B010
     return network
+
+
+def _check_head(options: TorchvisionOptions, classes: int) -> None:
+    """Refuses published weights that are to be used as they are for other classes than theirs."""
+    import torchvision.models as zoo
+
+    if options.train or options.checkpoint is not None or options.weights is None:
+        return
+    known = len(zoo.get_model_weights(options.architecture)[options.weights].meta["categories"])
+    if known != classes:
+        raise ConfigError(
+            f"train=false is not allowed for {options.architecture} with weights={options.weights}: these tell {known} "
+            f"classes apart and the data set has {classes}; let it be trained, or give checkpoint=FILE."
+        )
 
 
 def _network(options: TorchvisionOptions) -> nn.Module:
@@ -93,7 +118,7 @@ def _network(options: TorchvisionOptions) -> nn.Module:
     except (OSError, RuntimeError, EOFError) as error:
         folder = os.path.join(torch.hub.get_dir(), "checkpoints")
         raise CheckpointError(
-            f"weights={options.weights} of {options.architecture} cannot be had ({_first_line(error)}); put "
+            f"weights={options.weights} of {options.architecture} cannot be had ({first_line(error)}); put "
             f"the file {os.path.basename(weights.url)} from {weights.url} into {folder}, or use weights=null."
         ) from error
 
@@ -167,11 +192,7 @@ def _try(network: nn.Module, architecture: str, shape: tuple[int, int, int]) -> 
     except (RuntimeError, ValueError, AssertionError) as error:
         raise ConfigError(
             f"The model {architecture} cannot take pictures of {'x'.join(map(str, shape))} "
-            f"({_first_line(error)}); choose larger pictures or another model."
+            f"({first_line(error)}); choose larger pictures or another model."
         ) from error
     finally:
         network.train()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
