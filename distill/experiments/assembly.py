@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from distill.config.schema import Config
-from distill.data import Batches, Dataset, Split, limit
+from distill.data import Augmentation, Batches, Dataset, Split, limit
 from distill.data.memory import place
 from distill.experiments.display import Display
 from distill.experiments.plan import Node
@@ -28,6 +28,7 @@ from distill.training.world import World
 from distill.types import Batch
 
 _EVALUATION_BATCH = 1000
+STILL = Augmentation()
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Assembly:
         """All that is needed to train a network; hooks are set in it until `hooked` ends."""
         seed = self._seed(node)
         method = self._method(node)
-        batches = self._batches(self._examples(node), node.hparams.batch_size, seed, strong=method.strong)
+        batches = self._learned(node, node.hparams.batch_size, seed, strong=method.strong)
         teacher: TeacherOutputs = nobody
         if parents:
             tapped = hooked.enter_context(self._teacher(parents[0], method))
@@ -137,10 +138,10 @@ class Assembly:
             return NOTHING
         taps = resolve(network, node.model)
         if "preactivations" in method.taps and not taps.preactivations:
-            network.eval()
+            training = network.training
             inputs = next(self._batches(self._examples(node), 2, 0).in_order(2)).inputs
-            taps = with_preactivations(network, taps, inputs)
-            network.train()
+            taps = with_preactivations(network.eval(), taps, inputs)
+            network.train(training)
         return taps
 
     def _asked(self, live: Live, method: Method, batches: Batches) -> TeacherOutputs:
@@ -183,9 +184,16 @@ class Assembly:
     def _tests(self) -> Batches:
         return self._batches(self._test, _EVALUATION_BATCH, 0)
 
-    def _batches(self, split: Split, size: int, seed: int, *, strong: bool = False) -> Batches:
-        data = self._data
-        return Batches(split, size, data.normalization, data.augment, seed, self._device, self._world.shard, strong)
+    def _learned(self, node: Node, size: int, seed: int, *, strong: bool = False) -> Batches:
+        """What a network learns from."""
+        augment = self._data.augment if node.examples == "train" else self._data.transfer_augment
+        return self._batches(self._examples(node), size, seed, augment, strong)
+
+    def _batches(
+        self, split: Split, size: int, seed: int, augment: Augmentation = STILL, strong: bool = False
+    ) -> Batches:
+        shard = self._world.shard
+        return Batches(split, size, self._data.normalization, augment, seed, self._device, shard, strong)
 
     def _requested_precision(self, node: Node) -> str:
         """What `auto` may become here; a network trained in another precision is another network."""

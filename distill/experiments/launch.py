@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from distill.config import tree
-from distill.config.explain import missing_plugin
+from distill.config.explain import missing_plugin, no_name
 from distill.errors import ConfigError, DistillError
 from distill.experiments.job import Job, prepare
 from distill.experiments.workers import Workers
@@ -226,7 +226,7 @@ def _translated(error: BaseException, words: list[str]) -> BaseException:
         return error
     if isinstance(error, OSError):
         return unwritable("output", _begun.output, error)
-    sentence = missing_plugin(error, words)
+    sentence = missing_plugin(error, words) or no_name(error, words)
     return error if sentence is None else DistillError(sentence)
 
 
@@ -242,11 +242,14 @@ def _discard() -> None:
 
 def _show(rows: list[dict[str, Any]], folder: Path, here: Path) -> None:
     from distill.results.terminal import print_run
+    from distill.results.unseen import told
     from distill.results.verdict import verdict
 
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     console = Console()
     print_run(rows, console)
+    for line in told(facts):
+        console.print(line, highlight=False)
     console.print(verdict(rows, [facts]), highlight=False)
     _say_where(folder, f" ({facts['seconds']:.1f} s)", console, here)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from distill.config.schema import Config
 from distill.data import Dataset, check_batch_size
@@ -23,6 +23,7 @@ from distill.experiments.store import Artifact, Record, Store
 from distill.methods import Method, create
 from distill.models import count, weights
 from distill.models.taps import resolve
+from distill.training.class_prior import unseen
 from distill.training.device import describe, out_of_memory, threads_for
 from distill.training.fit import fit
 from distill.training.interrupt import Stop
@@ -110,10 +111,10 @@ class Workshop(Assembly):
         """Lets a method meet both networks before they are trained, as it may find them unfit."""
         method = self._method(node)
         key, size = f"hparams.{options_of(node)}", node.hparams.batch_size
-        batches = self._batches(self._examples(node), size, 0)
+        batches = self._learned(node, size, 0, strong=method.strong)
         if min(batches.sizes) // self._world.size < method.smallest_batch:
             raise ConfigError(
-                f"{key}.batch_size={size} is not allowed with method={node.method.name}, which compares the examples "
+                f"{key}.batch_size={size} is not allowed with method={node.method.name}, which looks at the examples "
                 f"of a batch: give at least {method.smallest_batch * self._world.size}."
             )
         hooks = (Method.adapt, Method.build, Method.redesign)
@@ -129,7 +130,7 @@ class Workshop(Assembly):
 
     def _prepared(self, node: Node) -> Node:
         network = self._network(node)
-        if node.model.features is not None or node.model.embedding is not None:
+        if any(named is not None for named in (node.model.features, node.model.embedding, node.model.preactivations)):
             try:
                 resolve(network, node.model)
             except ConfigError as error:
@@ -218,7 +219,7 @@ class Workshop(Assembly):
             with self._teacher(parents[0], method) as teacher:
                 network, _ = self._pupil(node, network, method, teacher)
         weights.load_into(network, artifact.weights, f"{node.role} in the store")
-        measures, predictions = measure(network, self._tests(), self._precision(node, network))
+        measures, predictions = self._measured(node, network)
         measures = {**measures, "epochs": artifact.record.measures["epochs"]}
         record = replace(artifact.record, measures=measures, predictions=predictions.tolist())
         return Artifact(artifact.folder, record)
@@ -236,7 +237,7 @@ class Workshop(Assembly):
     def _keep(
         self, node: Node, trained: Trained, method: Method, made_of: dict[str, Any], identity: str, stack: int = 1
     ) -> Artifact:
-        measures, predictions = measure(trained.network, self._tests(), self._precision(node, trained.network))
+        measures, predictions = self._measured(node, trained.network)
         record = Record(
             role=node.role,
             signature=identity,
@@ -260,11 +261,17 @@ class Workshop(Assembly):
 
         return self._store.put(record, write)
 
+    def _measured(self, node: Node, network: nn.Module) -> tuple[dict[str, Any], Tensor]:
+        lacks = None
+        if node.examples == "transfer":
+            lacks = unseen(self._data.transfer.labels, self._data.train.labels, self._data.class_count)
+        return measure(network, self._tests(), self._precision(node, network), lacks)
+
     def _train(
         self, node: Node, network: nn.Module, parents: list[Obtained], checkpoint: Path
     ) -> tuple[Trained, Method]:
         with ExitStack() as hooked:
             training = self._training(node, network, parents, hooked)
             self._outputs = outputs_of(training)
-            with threads_for(self._work(node, network)):
+            with threads_for(self._work(node, training.network)):
                 return fit(training, checkpoint, self._display, self._stop), training.method

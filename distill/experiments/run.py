@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from distill.config.dataset_options import DatasetOptions
@@ -129,6 +130,7 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
         seconds=time.monotonic() - began,
         teacher_outputs=outputs,
         val_accuracy=_val_accuracy(obtained),
+        **{name: _by_role(obtained, name) for name in ("class_accuracy", "unseen")},
     )
     # Drawing takes longer than a small training; of a job in a sweep `distill report JOB` draws them.
     if not request.sweep and any(one.artifact.record.history for one in obtained):
@@ -140,6 +142,12 @@ def _val_accuracy(obtained: list[Obtained]) -> float | None:
     """Of the student after its last epoch, 0..1: what hyperparameters may be chosen by."""
     history = next((one.artifact.record.history for one in obtained if one.node.role == "student"), [])
     return history[-1]["val_accuracy"] if history else None
+
+
+def _by_role(obtained: list[Obtained], name: str) -> dict[str, Any]:
+    """What was measured of each network, where it was."""
+    measured = {one.node.role: one.artifact.record.measures.get(name) for one in obtained}
+    return {role: value for role, value in measured.items() if value is not None}
 
 
 _last: tuple[DatasetOptions, Dataset] | None = None
@@ -197,6 +205,7 @@ def _facts(config: Config, request: Request, data: Dataset, device: Any, process
             "transfer": len(data.transfer),
             "val": len(data.val) if data.val is not None else 0,
             "test": len(data.test),
+            "test_by_class": torch.bincount(data.test.labels.cpu(), minlength=data.class_count).tolist(),
         },
     }
 
@@ -221,7 +230,7 @@ def _rows(config: Config, request: Request, data: Dataset, obtained: list[Obtain
                 "alpha": getattr(node.method, "alpha", None),
                 "seed": config.run.seed,
                 "status": "finished",
-                **record.measures,
+                **{key: value for key, value in record.measures.items() if not isinstance(value, list | dict)},
                 "adapters": record.adapters,
                 "agreement": agreement,
                 "seconds": record.seconds,
@@ -240,7 +249,7 @@ def _tell(display: Display, one: Obtained) -> None:
     if one.reused:
         how = f"reused from the store, trained {_age(time.time() - record.created)} ago"
     elif not one.node.model.train:
-        how = f"taken as it is from {one.node.model.checkpoint}"
+        how = f"taken as it is from {one.node.model.source}"
     if one.outputs == "live":
         how += ", teacher asked live"
     elif one.outputs is not None:

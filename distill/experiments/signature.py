@@ -36,7 +36,6 @@ def ingredients(
         parents: The networks that teach it, with their signatures.
     """
     if not node.model.train:
-        assert node.model.checkpoint is not None
         given = {key: value for key, value in _model(node).items() if key != "seed"}
         return {"recipe": RECIPE, "given": given, "precision": precision, "data": _data(node, options, data)}
     return {
@@ -58,7 +57,7 @@ def signature(ingredients: dict[str, Any]) -> str:
 
 
 def _taps(network: Node, taught: Node) -> dict[str, Any]:
-    read = methods.find(taught.method.name).factory.taps
+    read = methods.find(taught.method.name).factory(taught.method).taps
     return {name: getattr(network.model, name) for name in _TAPS if name in read}
 
 
@@ -67,15 +66,17 @@ def _model(node: Node) -> dict[str, Any]:
     model = {key: value for key, value in asdict(node.model).items() if key not in _TAPS}
     if node.model.checkpoint is not None:
         model["checkpoint"] = file_digest(Path(node.model.checkpoint))
-    return model
+    return {**model, **node.model.identity()}
 
 
 def _data(node: Node, options: DatasetOptions, data: Dataset) -> dict[str, Any]:
     common = {field.name: getattr(options, field.name) for field in fields(DatasetOptions)}
     common.pop("name")
-    if options.augment != "jitter":
+    common.pop("transfer_augment")
+    common["augment"] = options.augment if node.examples == "train" else options.student_augment
+    if common["augment"] != "jitter":
         common.pop("jitter")
-    if options.augment != "crop_flip":
+    if common["augment"] != "crop_flip":
         common.pop("padding")
     for key in _OFF_WHEN_EMPTY:
         if not common[key]:

@@ -15,10 +15,10 @@ from typing import Any
 from torch import nn
 
 from distill.config.schema import Config
-from distill.data import Batches, Split
+from distill.data import Augmentation, Batches, Split
 from distill.data.memory import SHARE, free_bytes
 from distill.errors import DistillError, TrainingError
-from distill.experiments.assembly import Obtained, outputs_of
+from distill.experiments.assembly import STILL, Obtained, outputs_of
 from distill.experiments.display import Display
 from distill.experiments.obtain import Made, Workshop
 from distill.experiments.plan import Node, plan
@@ -294,10 +294,12 @@ class Bench(Workshop):
             self._flops[key] = super()._work(node, network)
         return self._flops[key]
 
-    def _batches(self, split: Split, size: int, seed: int, *, strong: bool = False) -> Batches:
-        key = (id(split), size, seed, strong)
+    def _batches(
+        self, split: Split, size: int, seed: int, augment: Augmentation = STILL, strong: bool = False
+    ) -> Batches:
+        key = (id(split), size, seed, augment, strong)
         if key not in self._streams:
-            self._streams[key] = super()._batches(split, size, seed, strong=strong)
+            self._streams[key] = super()._batches(split, size, seed, augment, strong)
         return self._streams[key]
 
     def _teacher(self, parent: Obtained, method: Method) -> Tapped:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.errors import ConfigError
+from distill.types import Output
 
 Thing = TypeVar("Thing")
 
@@ -68,6 +69,49 @@ def maps(features: Sequence[Tensor], whose: str, method: str) -> list[Tensor]:
     return found
 
 
+def map_pairs(
+    student: Sequence[Tensor], teacher: Sequence[Tensor], method: str, *, at_least: int = 1
+) -> list[tuple[Tensor, Tensor]]:
+    """The feature maps of both networks, each with its counterpart.
+
+    Args:
+        student: What its taps read.
+        teacher: Likewise.
+        method: Which method needs them, for the message.
+        at_least: How many pairs it needs.
+
+    Raises:
+        ConfigError: There are fewer.
+    """
+    found = {"student": maps(student, "student", method), "teacher": maps(teacher, "teacher", method)}
+    for whose, features in found.items():
+        if len(features) < at_least:
+            raise ConfigError(
+                f"method={method} compares a feature map with the next one, and the {whose} is read at "
+                f"{len(features)}: name {at_least} modules or more in {whose}.features."
+            )
+    return pairs(found["student"], found["teacher"])
+
+
+def layers(features: Sequence[Tensor], whose: str, method: str) -> Sequence[Tensor]:
+    """The hidden layers of a network, maps or vectors.
+
+    Args:
+        features: What its taps read.
+        whose: `student` or `teacher`, for the message.
+        method: Which method needs them, likewise.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    if not features:
+        raise ConfigError(
+            f"method={method} needs a hidden layer, and the {whose} has none where it is read: choose a network with "
+            f"hidden layers, name some in {whose}.features, or take a method on logits, such as hinton."
+        )
+    return features
+
+
 def pooled(feature: Tensor) -> Tensor:
     """`[batch, width]`: the mean over the places of a map, over the tokens of a transformer, or a vector as it is."""
     return feature if feature.ndim == 2 else as_map(feature).mean(dim=(2, 3))
@@ -110,3 +154,35 @@ def regressor(student: Tensor, teacher: Tensor, *, bias: bool = True) -> nn.Modu
     """
     widths = student.shape[1], teacher.shape[1]
     return nn.Linear(*widths, bias=bias) if student.ndim == 2 else nn.Conv2d(*widths, 1, bias=bias)
+
+
+def embeddings(student: Output, teacher: Output, method: str) -> tuple[Tensor, Tensor]:
+    """The embeddings of both networks, `[batch, width]` each, in fp32.
+
+    Args:
+        student: What it answered.
+        teacher: Likewise.
+        method: Which method needs them, for the message.
+
+    Raises:
+        ConfigError: Nobody knows where one of them has its embedding.
+    """
+    found = []
+    for whose, output in (("student", student), ("teacher", teacher)):
+        if output.embedding is None:
+            raise ConfigError(
+                f"method={method} reads the embedding, and nobody knows where the {whose} has it: give "
+                f"{whose}.embedding=module.path, the module whose input it is."
+            )
+        found.append(output.embedding.float())
+    return found[0], found[1]
+
+
+def fitted(student: Tensor, teacher: Tensor) -> nn.Module:
+    """A regressor where the widths differ; where they are equal nothing is changed.
+
+    Args:
+        student: As `comparable` gave it.
+        teacher: Likewise.
+    """
+    return nn.Identity() if student.shape[1] == teacher.shape[1] else regressor(student, teacher)

@@ -50,9 +50,9 @@ class Method(nn.Module):
         epochs: How many there will be.
     """
 
-    taps: ClassVar[frozenset[str]] = frozenset()
+    taps: frozenset[str] = frozenset()
     uses_teacher: ClassVar[bool] = True
-    strong: ClassVar[bool] = False
+    strong: bool = False
     smallest_batch: int = 1
     stacks: frozenset[str] | None = None
     label_smoothing: float = 0.0
@@ -117,9 +117,22 @@ class Method(nn.Module):
             return 1.0
         return min(1.0, (self.epoch + 1) / (self.options.warmup * self.epochs))
 
+    @property
+    def reads_teacher(self) -> bool:
+        """Whether the teacher's answers count in this epoch; where they do not, it is not asked."""
+        return True
+
+    def first_epochs(self, share: float) -> int:
+        """How many epochs a first stage takes: at least one, and one is left for what comes after.
+
+        Args:
+            share: Of all epochs; rounded.
+        """
+        return min(max(1, round(share * self.epochs)), self.epochs - 1) if share else 0
+
     def begins(self, share: float) -> bool:
-        """Whether this epoch belongs to a first stage that takes this share of all epochs, rounded."""
-        return self.epoch < round(share * self.epochs)
+        """Whether this epoch belongs to a first stage that takes this share of all epochs."""
+        return self.epoch < self.first_epochs(share)
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms of the loss; all but the hard labels' are warmed up.

@@ -39,22 +39,35 @@ class Guided(Method):
     options: Any  # `GuidedOptions`; a subclass says which
     stacks = frozenset({"weight", "soft_weight", "T", "hard_weight"})
 
+    @property
+    def soft_weight(self) -> Any:
+        """Of soft targets in this epoch: a number, or in a stacked sweep one per training."""
+        return self.options.soft_weight
+
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The method's own terms, `soft` where it weighs anything, and `hard`."""
-        options = self.options
+        return {**self.own(student, teacher, batch), **self.others(student, teacher, batch)}
+
+    def own(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+        """The method's own terms, weighted."""
         found = self.distance(student, teacher, batch)
-        own = found if isinstance(found, dict) else {options.name: found}
-        return {**{name: options.weight * term for name, term in own.items()}, **self.others(student, teacher, batch)}
+        terms = found if isinstance(found, dict) else {self.options.name: found}
+        return {name: self.options.weight * term for name, term in terms.items()}
 
     def others(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms `soft` and `hard`, where they weigh anything."""
-        options, terms = self.options, {}
-        if options.soft_weight:
-            terms["soft"] = options.soft_weight * soft_target_loss(student.logits, teacher.logits, options.T)
-        if options.hard_weight:
-            terms["hard"] = options.hard_weight * self.hard_loss(student.logits, batch)
+        terms = {}
+        if _counts(self.soft_weight):
+            terms["soft"] = self.soft_weight * soft_target_loss(student.logits, teacher.logits, self.options.T)
+        if _counts(self.options.hard_weight):
+            terms["hard"] = self.options.hard_weight * self.hard_loss(student.logits, batch)
         return terms
 
     def distance(self, student: Output, teacher: Output, batch: Batch) -> Tensor | dict[str, Tensor]:
         """The method's own loss before `weight`: one scalar, or several by name."""
         raise NotImplementedError
+
+
+def _counts(weight: float | Tensor) -> bool:
+    # Trainings whose weight is zero are not stacked with others, and a tensor of theirs cannot be looked at.
+    return isinstance(weight, Tensor) or weight > 0

@@ -52,28 +52,27 @@ def standardized(logits: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogitOptions(MethodOptions):
-    """Options of every method on logits with a temperature.
+class TemperatureOptions(MethodOptions):
+    """Options of every method with a temperature.
 
     Attributes:
         T: Temperature, in the first epoch if it moves.
         T_schedule: How it moves.
         T_end: Temperature of the last epoch.
-        standardize: Compare logits of mean 0 and deviation 1 in each example (Sun et al. 2024).
     """
 
     T: Positive = 4.0
     T_schedule: Shape = "constant"
     T_end: Positive | None = None
-    standardize: Flag = False
 
     def check(self) -> Iterable[str]:
         """A schedule needs an end."""
+        yield from super().check()
         yield from schedules.problems("T", self.T_schedule, self.T_end)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlphaOptions(LogitOptions):
+class ShareOptions(MethodOptions):
     """Options of methods that divide their weight between a soft and a hard term.
 
     Attributes:
@@ -92,10 +91,31 @@ class AlphaOptions(LogitOptions):
         yield from schedules.problems("alpha", self.alpha_schedule, self.alpha_end)
 
 
-class LogitMethod(Method):
-    """A method that compares logits at a temperature."""
+@dataclass(frozen=True, kw_only=True)
+class ComparedOptions(MethodOptions):
+    """Options of every method that compares the logits of both networks.
 
-    options: Any  # `LogitOptions`; a subclass says which
+    Attributes:
+        standardize: Compare logits of mean 0 and deviation 1 in each example (Sun et al. 2024).
+    """
+
+    standardize: Flag = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitOptions(TemperatureOptions, ComparedOptions):
+    """Options of methods that compare logits at a temperature."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlphaOptions(LogitOptions, ShareOptions):
+    """Options of methods that compare logits at a temperature and share their weight with the hard labels."""
+
+
+class LogitMethod(Method):
+    """A method that compares logits; each property needs the options of its name."""
+
+    options: Any  # of the classes above; a subclass says which
 
     @property
     def T(self) -> float:

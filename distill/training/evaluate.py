@@ -30,6 +30,8 @@ class Scores:
         nll: Mean negative log-likelihood of the label, nats.
         ece: Expected calibration error over 15 equal-width bins of confidence, 0..1 (Guo et al. 2017).
         predictions: `[examples]` most likely classes, int64, on the CPU.
+        errors: Examples classified wrong.
+        class_accuracy: The accuracy on the examples of each class, 0..1; `None` for one without examples.
     """
 
     accuracy: float
@@ -37,6 +39,8 @@ class Scores:
     nll: float
     ece: float
     predictions: Tensor
+    errors: int
+    class_accuracy: list[float | None]
 
 
 @contextmanager
@@ -97,7 +101,15 @@ def score(answers: Tensor, labels: Tensor) -> Scores:
         nll=F.cross_entropy(answers.double(), labels).item(),
         ece=calibration_error(confidence, right),
         predictions=predictions,
+        errors=int((~right).sum()),
+        class_accuracy=_by_class(right, labels, answers.shape[1]),
     )
+
+
+def _by_class(right: Tensor, labels: Tensor, classes: int) -> list[float | None]:
+    counts = torch.bincount(labels, minlength=classes).tolist()
+    found = torch.bincount(labels[right], minlength=classes).tolist()
+    return [share / count if count else None for share, count in zip(found, counts, strict=True)]
 
 
 def calibration_error(confidence: Tensor, right: Tensor) -> float:

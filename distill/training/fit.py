@@ -25,6 +25,7 @@ from distill.training.interrupt import Stop
 from distill.training.schedules import learning_rate
 from distill.training.tally import Tally
 from distill.training.task import EpochRow, Listener, Trained, Training
+from distill.training.teacher_outputs import nobody
 from distill.types import Batch
 
 # How often losses are looked at and told: a device is waited for then.
@@ -167,8 +168,10 @@ class _Loop:
         # What a step that is skipped must leave as it was, too.
         statistics = [buffer for buffer in self._buffers() if buffer.is_floating_point()] if self._descent.skips else []
         before = [buffer.clone() for buffer in statistics]
-        for part in batch.split(self._parts) if self._parts > 1 else (batch,):
-            taught = training.teacher(part)
+        # As many parts in every process, as a method may wait for the others in each of them.
+        parts = min(self._parts, rows // training.world.size // 2)
+        for part in batch.split(parts) if parts > 1 else (batch,):
+            taught = (training.teacher if training.method.reads_teacher else nobody)(part)
             with training.precision.autocast():
                 answered = training.student.see(part)
             losses = training.method(answered.float(), taught.float(), part)

@@ -9,7 +9,7 @@ from distill.errors import ConfigError
 from distill.methods import Method, create, names
 from distill.models import create as create_network
 from distill.models.networks.cnn import CnnOptions
-from distill.models.taps import Tapped, default_taps, with_preactivations
+from distill.models.taps import Tapped, Taps, default_taps, with_preactivations
 from distill.types import Batch, Output
 
 evidence.collect()
@@ -25,16 +25,29 @@ def examples() -> Batch:
     return Batch(inputs, torch.randint(0, 10, (6,), generator=random), torch.arange(6))
 
 
+class TwoHeads(nn.Module):
+    taps = Taps(heads=("labels", "teacher"))
+
+    def __init__(self):
+        super().__init__()
+        self.labels, self.teacher = nn.Linear(64, 10), nn.Linear(64, 10)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return (self.labels(inputs.flatten(1)) + self.teacher(inputs.flatten(1))) / 2
+
+
 def pair(method: Method) -> tuple[Tapped, Tapped]:
     torch.manual_seed(0)
     networks = []
     for channels in ([3, 4], [4, 6]):
         network = create_network(CnnOptions(name="cnn", channels=channels, hidden=7), (1, 8, 8), 10).eval()
-        taps = with_preactivations(network, default_taps(network), examples().inputs)
-        networks.append(Tapped(network, taps.only(method.taps)))
-    student, teacher = networks
-    teacher.network.requires_grad_(False)
+        network = TwoHeads() if "heads" in method.taps else network
+        networks.append((network, with_preactivations(network, default_taps(network), examples().inputs)))
+    own, other = networks
+    other[0].requires_grad_(False)
     with torch.no_grad():
+        own = method.redesign(own[0], own[1], other[0], other[1], examples())
+        student, teacher = (Tapped(network, taps.only(method.taps)) for network, taps in (own, other))
         method.build(student, teacher, examples(), examples().labels)
     return student, teacher
 
@@ -52,7 +65,7 @@ def test_losses_are_named_finite_scalars_in_fp32_even_when_networks_compute_in_b
     with torch.autocast("cpu", dtype=torch.bfloat16):
         answered, taught = student(batch.inputs), teacher(batch.inputs)
     assert answered.logits.dtype == torch.bfloat16
-    losses = method(answered, taught, batch)
+    losses = method(answered.float(), taught.float(), batch)
     assert losses
     for loss in losses.values():
         assert (loss.shape, loss.dtype) == ((), torch.float32)
@@ -72,6 +85,7 @@ def test_gradient_reaches_the_student_and_never_the_teacher(name):
 @pytest.mark.parametrize("name", names())
 def test_hard_losses_spread_their_labels_as_asked(name):
     method = create(name)
+    pair(method)
     student, teacher = logits(1), logits(2)
     method.label_smoothing = 0.2
     # Szegedy et al. 2016, section 7: 1 - epsilon on the label and epsilon / classes on each class.
@@ -79,7 +93,7 @@ def test_hard_losses_spread_their_labels_as_asked(name):
     target = nn.functional.one_hot(batch.labels, 10) * 0.8 + 0.02
     expected = -(target * student.log_softmax(dim=1)).sum(dim=1).mean()
     torch.testing.assert_close(method.hard_loss(student, batch), expected)
-    if "features" in method.taps or "embedding" in method.taps:
+    if method.taps:
         return
     losses = method(Output(student), Output(teacher), batch)
     method.label_smoothing = 0.0
@@ -88,9 +102,10 @@ def test_hard_losses_spread_their_labels_as_asked(name):
     assert changed == {"hard"} & set(losses)
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name != "none" and not create(name).taps])
+@pytest.mark.parametrize("name", [name for name in names() if create(name).uses_teacher and not create(name).taps])
 def test_networks_for_different_classes_are_refused(name):
     method = create(name)
+    pair(method)
     with pytest.raises(ConfigError, match="teacher answers for 7 classes and the student for 10"):
         method(Output(logits(1)), Output(logits(2)[:, :7]), examples())
 
