@@ -87,7 +87,9 @@ def _list(words: list[str]) -> int:
 
     parser = _Parser("list")
     parser.add_argument("kind", choices=KINDS, metavar="|".join(KINDS))
-    show(parser.parse_args(words).kind)
+    parser.add_argument("name", nargs="?")
+    asked = parser.parse_args(words)
+    show(asked.kind, asked.name)
     return 0
 
 

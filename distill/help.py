@@ -12,7 +12,7 @@ Usage
   distill train [group=option] [key=value] ...   train teacher, baseline and distilled student, and compare
   distill train resume=FOLDER                    continue a run or sweep that was interrupted
   distill report [PATH ...]                      rebuild tables, plots and verdict from run folders
-  distill list KIND                              models, datasets, methods, hparams or experiments
+  distill list KIND [NAME]                       models, datasets, methods, hparams or experiments
   distill store ls | rm NAME ...                 the trained networks that are kept for reuse
   distill COMMAND --help                         more about one of them
   distill --version
@@ -43,15 +43,17 @@ Prints the table and the verdict, and writes report.csv, report.md and plots (ac
 a sweep varied them) to the output folder; a run that lacks its curves.png gets it."""
 
 _LIST = """\
-List what `distill train` can choose from, with one line and the main options of each.
+List what `distill train` can choose from, with one line for each: methods by family, with what they read of the
+networks, their paper and its year.
 
 Usage
   distill list models | datasets | methods | hparams | experiments
+  distill list KIND NAME       one of them, with every option, its default and its meaning
 
 Examples
+  distill list methods         then: distill train method=rkd
+  distill list methods dkd     then: distill train method=dkd method.non_target_weight=2
   distill list models          then: distill train model@teacher=cnn_teacher model@student=cnn_student
-  distill list methods         then: distill train method=soft_hard method.soft_weight=2
-  distill list datasets        then: distill train dataset=mnist dataset.root=/data
 
 Nothing is written. Files of your own in a folder given as `--config-dir` are not listed here."""
 

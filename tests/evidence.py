@@ -102,7 +102,7 @@ def invariant(*methods: str) -> Callable[[Any], Any]:
 def collect() -> None:
     """Imports every file of checks, once."""
     for path in sorted(TESTS.glob("*/check_*.py")):
-        name = f"evidence_{path.stem}"
+        name = f"evidence_{path.parent.name}_{path.stem}"
         if name in sys.modules:
             continue
         spec = importlib.util.spec_from_file_location(name, path)

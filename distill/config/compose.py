@@ -91,7 +91,7 @@ class _Checker:
         if parts["student"] is not None and not parts["student"].train:
             self._problems.append("student.train=false is not allowed: the student is what is trained.")
         teacher = parts["teacher"]
-        if teacher is not None and not teacher.train and teacher.checkpoint is None:
+        if teacher is not None and not teacher.train and teacher.source is None:
             self._problems.append("teacher.train=false needs weights: give teacher.checkpoint=FILE.")
         if self._problems:
             raise ConfigError(*dict.fromkeys(self._problems))

@@ -8,6 +8,8 @@ from typing import Literal
 
 from distill.config.options import BelowOne, Count, Fraction, Natural, NonNegative, Options, Real
 
+Augment = Literal["none", "jitter", "crop_flip"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions(Options):
@@ -24,12 +26,14 @@ class DatasetOptions(Options):
         label_noise: Share of the training labels replaced by a different class, drawn uniformly, 0..1.
         augment: `none`; `jitter` shifts each picture by up to `jitter` pixels; `crop_flip` pads, crops at
             random and flips half of the pictures.
+        transfer_augment: The same for baseline and student alone; `None` does with them what `augment` says.
         jitter: Largest shift of `jitter`, pixels, per axis.
         padding: Padding of `crop_flip`, pixels.
         cutout: Side of a square that is set to the mean of its channel, pixels; 0 is off. Its middle is
             uniform over the picture, so that it may hang over the edge (DeVries, Taylor 2017).
         mixup: `alpha` of Beta(alpha, alpha), from which each batch draws how much of its examples stays their
             own when they are blended with others of the batch; 0 is off (Zhang et al. 2018).
+        transfer_mixup: The same for baseline and student alone; `None` does with them what `mixup` says.
         cutmix: Likewise, for a box that comes from another picture of the batch (Yun et al. 2019). With both
             on, each batch draws one of them.
         views: How many fixed views each example has: epoch e shows view e mod `views`, with the same pixels
@@ -50,17 +54,29 @@ class DatasetOptions(Options):
     classes: list[Natural] | None = None
     omit_classes: list[Natural] = field(default_factory=list)
     label_noise: Fraction = 0.0
-    augment: Literal["none", "jitter", "crop_flip"] = "none"
+    augment: Augment = "none"
+    transfer_augment: Augment | None = None
     jitter: Count = 2
     padding: Count = 4
     cutout: Natural = 0
     mixup: NonNegative = 0.0
+    transfer_mixup: NonNegative | None = None
     cutmix: NonNegative = 0.0
     views: Count | None = None
     normalize: Literal["data", "none", "given"] = "data"
     mean: list[Real] | None = None
     std: list[Real] | None = None
     seed: Natural = 0
+
+    @property
+    def student_augment(self) -> Augment:
+        """What is done to the examples of baseline and student."""
+        return self.augment if self.transfer_augment is None else self.transfer_augment
+
+    @property
+    def student_mixup(self) -> float:
+        """How much the examples of baseline and student are blended."""
+        return self.mixup if self.transfer_mixup is None else self.transfer_mixup
 
     def check(self) -> Iterable[str]:
         """Sentences about options that do not fit each other; `normalize` needs `mean` and `std`."""
@@ -78,13 +94,13 @@ class DatasetOptions(Options):
             yield from self._check_views(self.views)
 
     def _check_views(self, views: int) -> Iterable[str]:
-        for key in ("mixup", "cutmix"):
-            if getattr(self, key) > 0:
+        for key in ("mixup", "transfer_mixup", "cutmix"):
+            if getattr(self, key):
                 yield (
                     f"views={views} is not allowed with {key}={getattr(self, key):g}: other examples are mixed in "
                     f"each epoch, so no view comes back; give views=null or {key}=0."
                 )
-        if self.augment == "none" and self.cutout == 0:
+        if self.augment == self.student_augment == "none" and self.cutout == 0:
             yield (
                 f"views={views} is not allowed: without augment or cutout all views of an example are the same; "
                 "give views=null, or one of them."

@@ -57,6 +57,22 @@ def missing_plugin(error: BaseException, words: Sequence[str]) -> str | None:
     return f"{asked} needs an extra: pip install 'distill[{extra}]'."
 
 
+def no_name(error: BaseException, words: Sequence[str]) -> str | None:
+    """One sentence for an option of a group that is a number or null; `None` for any other error.
+
+    Args:
+        error: What Hydra raised.
+        words: The command line after `distill train`.
+    """
+    if "Config group override must be a string" not in str(error):
+        return None
+    given = ((word, *word.lstrip("+").split("=", 1)) for word in words if "=" in word)
+    groups = (*tree.groups(), *tree.MOUNTS)
+    named = (word for word, key, value in given if key in groups and re.fullmatch(r"null|true|false|[\d.e+-]+", value))
+    word = next(named, "An option of a group")
+    return f"{word} is not allowed: it must be the name of one of those that `distill list` shows; or leave it out."
+
+
 def _no_option(group: str, option: str, options: Sequence[str], words: Sequence[str]) -> str:
     if group == "hydra":
         folder, _, option = option.partition("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,20 @@ class Choice:
         summary: The first line of its opening comment.
         keys: Its keys with their defaults, spelled as on the command line; those of a network without the
             `teacher.` or `student.` that goes before them.
+        opening: The lines of its opening comment.
+        meanings: What the comment beside a key says, for those that have one.
     """
 
     name: str
     summary: str
     keys: dict[str, Any]
+    opening: tuple[str, ...]
+    meanings: dict[str, str]
+
+    def fact(self, name: str) -> str:
+        """What the opening comment says after `name:` at the beginning of a line; nothing where it does not."""
+        found = (line.removeprefix(f"{name}:") for line in self.opening if line.startswith(f"{name}:"))
+        return next(found, "").strip()
 
 
 def folder() -> Path:
@@ -109,16 +119,45 @@ def _choice(path: Path, root: Path) -> Choice:
     text = path.read_text(encoding="utf-8")
     prefixes = _prefixes(text, root.name)
     prefix = prefixes[0] if len(prefixes) == 1 else ""
-    comments = [
+    lines = text.splitlines()
+    opening = tuple(
         line.lstrip("# ").rstrip()
-        for line in text.splitlines()
-        if line.startswith("#") and not line.startswith(_PACKAGE)
-    ]
+        for line in itertools.takewhile(lambda line: line.startswith("#"), lines)
+        if not line.startswith(_PACKAGE)
+    )
+    keys = {prefix + key: value for key, value in _keys(yaml.safe_load(text) or {}).items() if not _refers(value)}
+    meanings = {prefix + key: _beside(lines, end) for key, end in _ends(yaml.compose(text)).items()}
     return Choice(
         name=path.relative_to(root).with_suffix("").as_posix(),
-        summary=comments[0] if comments else "",
-        keys={prefix + key: value for key, value in _keys(yaml.safe_load(text) or {}).items() if not _refers(value)},
+        summary=opening[0] if opening else "",
+        keys=keys,
+        opening=opening,
+        meanings={key: meanings[key] for key in keys if meanings[key]},
     )
+
+
+def _ends(node: yaml.Node | None, prefix: str = "") -> dict[str, yaml.Mark]:
+    """Where the value of each key ends."""
+    found: dict[str, yaml.Mark] = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        if isinstance(value, yaml.MappingNode):
+            found.update(_ends(value, f"{prefix}{key.value}."))
+        else:
+            found[f"{prefix}{key.value}"] = value.end_mark
+    return found
+
+
+def _beside(lines: list[str], end: yaml.Mark) -> str:
+    """The comment behind a value, with the lines below that do nothing but go on with it."""
+    if end.line >= len(lines):  # of a list that is written line by line
+        return ""
+    first = lines[end.line][end.column :].strip()
+    if not first.startswith("#"):
+        return ""
+    more = itertools.takewhile(
+        lambda line: line.startswith((" ", "\t")) and line.strip().startswith("#"), lines[end.line + 1 :]
+    )
+    return " ".join(part.strip().lstrip("#").strip() for part in (first, *more))
 
 
 def _keys(values: dict[str, Any], prefix: str = "", hidden: tuple[str, ...] = ("defaults", "name")) -> dict[str, Any]:

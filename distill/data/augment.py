@@ -116,7 +116,7 @@ class Augmentation:
         return windows.index_select(0, (corner[:, None] + row.view(-1) * columns).view(-1)).view_as(pictures)
 
     def cut(self, inputs: Tensor, plan: Plan) -> Tensor:
-        """Sets a square of each picture to zero, in place; it may hang over the edge.
+        """Cuts the square out of each picture, in place.
 
         Args:
             inputs: `[batch, channels, height, width]`, normalised, so that zero is the mean of a channel.
@@ -125,27 +125,42 @@ class Augmentation:
         Returns:
             `inputs`.
         """
-        if plan.cuts is None:
-            return inputs
-        first = plan.cuts - self.cutout // 2
-        inside = []
-        for axis in (0, 1):
-            offset = torch.arange(inputs.shape[2 + axis], device=inputs.device) - first[:, axis, None]
-            inside.append((offset >= 0) & (offset < self.cutout))
-        return inputs.masked_fill_((inside[0][:, :, None] & inside[1][:, None, :])[:, None], 0)
+        return inputs if plan.cuts is None else cut_out(inputs, plan.cuts, self.cutout)
 
 
-def augmentation(options: DatasetOptions, input_shape: tuple[int, ...]) -> Augmentation:
+def cut_out(inputs: Tensor, middles: Tensor, side: int) -> Tensor:
+    """Sets a square of each picture to zero, in place; it may hang over the edge.
+
+    Args:
+        inputs: `[batch, channels, height, width]`.
+        middles: `[batch, 2]` int64, row and column of the middle of each square.
+        side: Of the square, pixels.
+
+    Returns:
+        `inputs`.
+    """
+    first = middles - side // 2
+    inside = []
+    for axis in (0, 1):
+        offset = torch.arange(inputs.shape[2 + axis], device=inputs.device) - first[:, axis, None]
+        inside.append((offset >= 0) & (offset < side))
+    return inputs.masked_fill_((inside[0][:, :, None] & inside[1][:, None, :])[:, None], 0)
+
+
+def augmentation(options: DatasetOptions, input_shape: tuple[int, ...], *, student: bool = False) -> Augmentation:
     """What `dataset.augment`, `cutout`, `mixup`, `cutmix` and `views` ask for.
 
     Args:
         options: Of the data set.
         input_shape: Of one example.
+        student: Whether it is for baseline and student, for whom `transfer_augment` and `transfer_mixup` may say more.
 
     Raises:
         ConfigError: The inputs are not pictures, or smaller than the square to be cut out.
     """
-    for key, off in (("augment", "none"), ("cutout", 0), ("cutmix", 0.0)):
+    moves = options.student_augment if student else options.augment
+    own = student and options.transfer_augment is not None
+    for key, off in (("transfer_augment" if own else "augment", "none"), ("cutout", 0), ("cutmix", 0.0)):
         value = getattr(options, key)
         if value != off and len(input_shape) != 3:
             raise ConfigError(
@@ -159,7 +174,7 @@ def augmentation(options: DatasetOptions, input_shape: tuple[int, ...]) -> Augme
             f"pixels; give at most {min(height, width)}."
         )
     shift, key = {"none": (0, ""), "jitter": (options.jitter, "jitter"), "crop_flip": (options.padding, "padding")}[
-        options.augment
+        moves
     ]
     if shift and shift >= min(input_shape[1:]):
         height, width = input_shape[1:]
@@ -169,8 +184,8 @@ def augmentation(options: DatasetOptions, input_shape: tuple[int, ...]) -> Augme
         )
     return Augmentation(
         largest_shift=shift,
-        flip=options.augment == "crop_flip",
+        flip=moves == "crop_flip",
         cutout=options.cutout,
-        mixing=Mixing(options.mixup, options.cutmix),
+        mixing=Mixing(options.student_mixup if student else options.mixup, options.cutmix),
         views=options.views,
     )

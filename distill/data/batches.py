@@ -12,6 +12,7 @@ from distill.data.mixing import Pairing
 from distill.data.normalization import Normalization
 from distill.data.split import Split
 from distill.data.staging import delivered
+from distill.data.strong import StrongPlan, check_pictures, draw, strongly
 from distill.errors import ConfigError
 from distill.seeds import generator
 from distill.types import Batch
@@ -34,7 +35,11 @@ class Batches:
         seed: Of order and augmentation.
         device: Where batches go, for a split that does not fit there whole; default: where the split is.
         shard: `(rank, size)`: of how many processes that train together this is which one, counted from 0.
-        strong: Whether batches of `epoch` also come under strong augmentation.
+        strong: Whether batches of `epoch` also come under strong augmentation, which goes on from the same shifts and
+            flips, replaces cut-out by its own, is drawn anew in every epoch, and is mixed with the same partners.
+
+    Raises:
+        ConfigError: `strong`, and the examples are no pictures.
     """
 
     def __init__(
@@ -57,6 +62,8 @@ class Batches:
         self.normalization = normalization.to(self.device)
         self.shard = shard
         self._shape = tuple(split.inputs.shape[1:])
+        if strong:
+            check_pictures(self._shape)
 
     def __len__(self) -> int:
         """Steps per epoch, the same in every process."""
@@ -84,7 +91,7 @@ class Batches:
         """
         order = torch.randperm(len(self.split), generator=generator(self.seed, "order", number))
         view = number % (self.views or 1)
-        plan = self._plan(number, view, order)
+        plan, strong = self._plan(number, view, order), self._strong_plan(number)
         pairings = self._pairings(number)
         batches = self._bounds()
         # Partners come from anywhere in a batch: with mixing, every process makes it whole.
@@ -92,8 +99,9 @@ class Batches:
         order = order.to(self.split.device)
         parts = self._selected([order[first:last] for first, last in chosen[start:]])
         for step, (inputs, labels, index) in enumerate(parts, start):
-            inputs = self._finished(inputs, plan and plan[slice(*chosen[step])])
-            batch = Batch(inputs, labels, index, view=view)
+            rows = slice(*chosen[step])
+            inputs, hard = self._finished(inputs, plan and plan[rows], strong and strong[rows])
+            batch = Batch(inputs, labels, index, view=view, strong=hard)
             yield self._own_rows(pairings[step].mixed(batch)) if pairings else batch
 
     def in_order(self, batch_size: int | None = None, shard: Shard = _WHOLE) -> Iterator[Batch]:
@@ -123,7 +131,8 @@ class Batches:
         parts = torch.arange(first, last, device=self.split.device).split(batch_size or self.batch_size)
         parts = [part for part in parts if len(part)]
         for inputs, labels, index in self._selected(parts):
-            yield Batch(self._finished(inputs, plan and plan[index]), labels, index, view=view)
+            inputs, _ = self._finished(inputs, plan and plan[index])
+            yield Batch(inputs, labels, index, view=view)
 
     def _plan(self, epoch: int, view: int, order: Tensor | None) -> Plan | None:
         """What happens to the examples in this order (`None`: the split's own), on the device."""
@@ -135,6 +144,11 @@ class Batches:
         if augmentation.views is not None and order is not None:
             plan = plan[order]
         return plan.to(self.device)
+
+    def _strong_plan(self, epoch: int) -> StrongPlan | None:
+        if not self.strong:
+            return None
+        return draw(len(self.split), self._shape, generator(self.seed, "strong", epoch)).to(self.device)
 
     def _pairings(self, epoch: int) -> Sequence[Pairing]:
         mixing = self.augmentation.mixing
@@ -150,10 +164,14 @@ class Batches:
         chosen = ((picked, labels[part], part) for picked, part in zip(pictures, parts, strict=True))
         return chosen if self.split.device.type == self.device.type else delivered(chosen, self.device)
 
-    def _finished(self, inputs: Tensor, plan: Plan | None) -> Tensor:
-        if plan is None:
-            return self.normalization(inputs)
-        return self.augmentation.cut(self.normalization(self.augmentation.move(inputs, plan)), plan)
+    def _finished(
+        self, inputs: Tensor, plan: Plan | None, strong: StrongPlan | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What a network sees of raw examples, and their strongly augmented form."""
+        moved = inputs if plan is None else self.augmentation.move(inputs, plan)
+        hard = None if strong is None else strongly(moved, strong, self.normalization)
+        normal = self.normalization(moved)
+        return normal if plan is None else self.augmentation.cut(normal, plan), hard
 
     def _own_rows(self, batch: Batch) -> Batch:
         return batch.rows(slice(*_share((0, len(batch)), self.shard)))

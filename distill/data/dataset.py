@@ -30,7 +30,8 @@ class Dataset:
         test: Only ever measured on.
         classes: Name of each class.
         normalization: From raw inputs to a network's inputs.
-        augment: Random changes while learning.
+        augment: Random changes while the teacher learns.
+        transfer_augment: Likewise, baseline and student.
         fingerprint: SHA-256 of what was loaded, before any option was applied.
     """
 
@@ -42,6 +43,7 @@ class Dataset:
     classes: tuple[str, ...]
     normalization: Normalization
     augment: Augmentation
+    transfer_augment: Augmentation
     fingerprint: str
 
     @property
@@ -82,6 +84,7 @@ def load(options: DatasetOptions) -> Dataset:
         )
     if options.limit_transfer is not None:
         transfer = limit(transfer, options.limit_transfer, options.seed)
+    shape = tuple(train.inputs.shape[1:])
     return Dataset(
         name=options.name,
         train=train,
@@ -90,7 +93,8 @@ def load(options: DatasetOptions) -> Dataset:
         test=_test(options, Split(source.test_inputs, source.test_labels)),
         classes=source.classes,
         normalization=normalization(options, train.inputs, source.maximum, source.statistics_of),
-        augment=augmentation(options, tuple(train.inputs.shape[1:])),
+        augment=augmentation(options, shape),
+        transfer_augment=augmentation(options, shape, student=True),
         fingerprint=source.fingerprint(),
     )
 

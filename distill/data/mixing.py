@@ -44,21 +44,24 @@ class Pairing:
     box: Box | None
 
     def mixed(self, batch: Batch) -> Batch:
-        """The batch after mixing; its inputs are changed in place.
+        """The batch after mixing, its strongly augmented form in the same way; both are changed in place.
 
         Args:
             batch: Normalised, on the device of `partner`.
         """
-        inputs, theirs = batch.inputs, batch.inputs.index_select(0, self.partner)
+        share = torch.full((len(batch),), self.share, dtype=torch.float32, device=batch.inputs.device)
+        mix = Mix(batch.labels.index_select(0, self.partner), share)
+        strong = None if batch.strong is None else self._blended(batch.strong)
+        return Batch(self._blended(batch.inputs), batch.labels, batch.index, mix, batch.view, strong)
+
+    def _blended(self, inputs: Tensor) -> Tensor:
+        theirs = inputs.index_select(0, self.partner)
         if self.box is None:
             # Rounded after every step: a fused multiply-add would give other bits on some devices.
-            inputs.mul_(self.share).add_(theirs.mul_(1 - self.share))
-        else:
-            part = (..., slice(self.box.top, self.box.bottom), slice(self.box.left, self.box.right))
-            inputs[part] = theirs[part]
-        share = torch.full((len(batch),), self.share, dtype=torch.float32, device=inputs.device)
-        mix = Mix(batch.labels.index_select(0, self.partner), share)
-        return Batch(inputs, batch.labels, batch.index, mix, batch.view)
+            return inputs.mul_(self.share).add_(theirs.mul_(1 - self.share))
+        part = (..., slice(self.box.top, self.box.bottom), slice(self.box.left, self.box.right))
+        inputs[part] = theirs[part]
+        return inputs
 
 
 @dataclass(frozen=True)

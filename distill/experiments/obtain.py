@@ -213,11 +213,11 @@ class Workshop(Assembly):
         if artifact is None or artifact.record.measures["device"] == describe(self._device):
             return artifact
         # Another device gives another latency: measure again, train nothing.
-        network = self._network(node)
-        if parents:
-            method = self._method(node)
+        network, method = self._network(node), self._method(node)
+        if type(method).redesign is not Method.redesign:
             with self._teacher(parents[0], method) as teacher:
-                network, _ = self._pupil(node, network, method, teacher)
+                network, student = self._pupil(node, network, method, teacher)
+            student.close()  # hooks would count in its latency
         weights.load_into(network, artifact.weights, f"{node.role} in the store")
         measures, predictions = self._measured(node, network)
         measures = {**measures, "epochs": artifact.record.measures["epochs"]}

@@ -226,7 +226,8 @@ def _rows(config: Config, request: Request, data: Dataset, obtained: list[Obtain
                 "model": record.model,
                 "dataset": data.name,
                 "method": node.method.name,
-                "T": getattr(node.method, "T", None),
+                # A temperature that softens nothing is not worth a column.
+                "T": getattr(node.method, "T", None) if getattr(node.method, "soft_weight", 1) else None,
                 "alpha": getattr(node.method, "alpha", None),
                 "seed": config.run.seed,
                 "status": "finished",

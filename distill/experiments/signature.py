@@ -20,6 +20,7 @@ RECIPE = 2
 
 _TAPS = ("features", "embedding", "preactivations")
 _OFF_WHEN_EMPTY = ("cutout", "mixup", "cutmix", "views")
+_OF_THE_STUDENT = ("transfer_augment", "transfer_mixup")
 _TRANSFER_ONLY = ("classes", "omit_classes", "limit_transfer")
 
 
@@ -72,8 +73,10 @@ def _model(node: Node) -> dict[str, Any]:
 def _data(node: Node, options: DatasetOptions, data: Dataset) -> dict[str, Any]:
     common = {field.name: getattr(options, field.name) for field in fields(DatasetOptions)}
     common.pop("name")
-    common.pop("transfer_augment")
-    common["augment"] = options.augment if node.examples == "train" else options.student_augment
+    for key in _OF_THE_STUDENT:
+        common.pop(key)
+    if node.examples == "transfer":
+        common |= {"augment": options.student_augment, "mixup": options.student_mixup}
     if common["augment"] != "jitter":
         common.pop("jitter")
     if common["augment"] != "crop_flip":

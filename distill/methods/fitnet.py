@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class FitnetOptions(StagedOptions):
         soft_end: The same in the last epoch.
     """
 
+    others_alone: ClassVar[bool] = False  # what they weigh moves
     name: str = "fitnet"
     weight: NonNegative = 100.0
     T: Positive = 3.0
@@ -58,6 +59,12 @@ class FitnetOptions(StagedOptions):
 
     def check(self) -> Iterable[str]:
         """Two stages take their share of the epochs, and move the weight of soft targets."""
+        yield from super().check()
+        if self.stages == "two" and not (self.hard_weight or (self.soft_start and self.soft_end)):
+            yield (
+                f"hard_weight=0 is not allowed with stages=two, soft_start={self.soft_start:g} and "
+                f"soft_end={self.soft_end:g}, which leave epochs without anything to learn from: give labels a weight."
+            )
         if self.stages == "two" and not self.init:
             yield "init=0 is not allowed with stages=two: give the share of the epochs that the first one takes."
         if self.stages == "two" and self.soft_weight:
@@ -79,7 +86,8 @@ class Fitnet(Staged):
         adapters.layers(student.features, "student", self.options.name)
         adapters.layers(teacher.features, "teacher", self.options.name)
         guided, hint = self._layers(student, teacher)
-        parts = [adapters.regressor(guided, hint)]
+        # Behind batch norm a bias would have no gradient.
+        parts = [adapters.regressor(guided, hint, bias=guided.ndim != 4)]
         if guided.ndim == 4:
             parts.append(nn.BatchNorm2d(hint.shape[1]))
         if bool((hint >= 0).all()):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +53,7 @@ class FtOptions(StagedOptions):
         p: Power of the difference.
     """
 
+    others_alone: ClassVar[bool] = False
     name: str = "ft"
     weight: NonNegative = 500.0
     k: Annotated[float, Strict(), Gt(0), Le(1)] = 0.5

@@ -109,11 +109,14 @@ def _channels(feature: Tensor) -> int:
 
 
 def _head(feature: Tensor, later: int, width: int, classes: int) -> nn.Module:
-    """From a stage to logits, with a block that halves the map for each stage that comes `later`."""
+    """From a stage to logits, with a block that halves the map for each stage that comes `later`.
+
+    Blocks double the channels, to at most those that they end in: a transformer has many stages.
+    """
     channels = _channels(feature)
     if feature.ndim == 2:
         return nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, classes))
-    widths = [channels * 2**step for step in range(later)] + [width]
+    widths = [min(channels * 2**step, max(channels, width)) for step in range(later)] + [width]
     blocks = [_Halving(*pair) for pair in pairwise(widths)]
     top = blocks or [nn.Conv2d(channels, width, 1)]
     return nn.Sequential(_AsMap(), *top, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))

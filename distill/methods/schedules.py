@@ -33,6 +33,20 @@ def scheduled(start: float, end: float | None, shape: Shape, epoch: int, epochs:
     return start + (end - start) * done
 
 
+def faded(share: float, epoch: int, epochs: int) -> float:
+    """What is left of a weight that falls to zero as half a cosine: 1 at first, 0 in the last of several epochs.
+
+    Args:
+        share: Of the epochs after which it begins to fall; 1 keeps it.
+        epoch: From 0.
+        epochs: How many there are.
+    """
+    first = share * epochs
+    if epochs == 1 or epoch + 1 <= first:
+        return 1.0
+    return (1 + math.cos(math.pi * (epoch + 1 - first) / (epochs - first))) / 2
+
+
 def problems(name: str, shape: Shape, end: float | None) -> Iterable[str]:
     """Sentences about a schedule without an end, or an end without a schedule.
 

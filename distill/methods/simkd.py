@@ -137,6 +137,12 @@ class Reused(nn.Module):
         self._path, self._size = path, size
         trunk.get_submodule(path).register_forward_hook(_keep)
 
+    def train(self, mode: bool = True) -> Reused:
+        """As usual; only the classifier stays in evaluation mode, as its teacher's was."""
+        super().train(mode)
+        self.head.eval()
+        return self
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits `[batch, classes]` of inputs `[batch, ...]`."""
         self.trunk(inputs)
@@ -186,7 +192,7 @@ def _classifier(teacher: nn.Module, taps: Taps, seen: Output) -> nn.Module:
 
 
 def _cut(network: nn.Module, path: str, example: Batch, *, itself: bool) -> None:
-    """Takes everything out of a network that has weights and runs only after a module, and that one as well if asked."""
+    """Takes out of a network what has weights and runs only after a module, and that `itself` if asked."""
     ran: list[str | None] = []  # names in order; None where that module began, or answered
     place = network.get_submodule(path)
     mark = place.register_forward_pre_hook if itself else place.register_forward_hook

@@ -108,7 +108,7 @@ class LogitOptions(TemperatureOptions, ComparedOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlphaOptions(LogitOptions, ShareOptions):
+class AlphaOptions(ShareOptions, LogitOptions):
     """Options of methods that compare logits at a temperature and share their weight with the hard labels."""
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -17,10 +18,21 @@ class StagedOptions(GuidedOptions):
     """Options of every method with a first stage.
 
     Attributes:
+        others_alone: Whether the second stage learns from labels and soft targets alone.
         init: Share of the epochs that the first stage takes; 30 of the benchmark's 240.
     """
 
+    others_alone: ClassVar[bool] = True
     init: BelowOne = 0.125
+
+    def check(self) -> Iterable[str]:
+        """The second stage has something to learn from."""
+        yield from super().check()
+        if self.others_alone and not (self.hard_weight or self.soft_weight):
+            yield (
+                "hard_weight=0 is not allowed with soft_weight=0: labels and soft targets are all that the second "
+                "stage learns from; give one of them a weight."
+            )
 
 
 class Staged(Guided):

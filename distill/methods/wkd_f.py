@@ -9,7 +9,6 @@ epochs.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +18,7 @@ from distill.config.options import Count, Fraction, NonNegative
 from distill.methods.adapters import maps, regressor, same_size
 from distill.methods.base import methods
 from distill.methods.guided import Guided, GuidedOptions
+from distill.methods.schedules import faded
 from distill.types import Batch, Output
 
 _EPSILON = 1e-5  # of a variance
@@ -84,14 +84,6 @@ class WkdF(Guided):
         """The weight falls."""
         return self.options.decay_from < 1 or super().changes
 
-    @property
-    def decay(self) -> float:
-        """What is left of the weight in this epoch, 0..1."""
-        start = self.options.decay_from * self.epochs
-        if self.epoch <= start:
-            return 1.0
-        return (1 + math.cos(math.pi * (self.epoch - start) / (self.epochs - start))) / 2
-
     def adapt(self, student: Output, teacher: Output) -> None:
         """The projector of the last maps."""
         own, other = self._maps(student, teacher)
@@ -104,7 +96,8 @@ class WkdF(Guided):
         """The squared Wasserstein distance, with the weights of its parts."""
         own, other = self._maps(student, teacher)
         means, deviations = gaussian_distances(self.projector(own), other, self.options.grid)
-        return self.decay * (self.options.mean_weight * means + deviations)
+        left = faded(self.options.decay_from, self.epoch, self.epochs)
+        return left * (self.options.mean_weight * means + deviations)
 
     def _maps(self, student: Output, teacher: Output) -> tuple[Tensor, Tensor]:
         own, other = (

@@ -10,7 +10,6 @@ first. With the entropic plan of ten Sinkhorn steps the distance is not zero whe
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +20,7 @@ from distill.config.options import Count, Fraction, NonNegative, Positive
 from distill.errors import ConfigError
 from distill.methods.base import check_same_classes, main_labels, methods
 from distill.methods.nkd import weighted_label_loss
+from distill.methods.schedules import faded
 from distill.methods.soft_targets import LogitMethod, LogitOptions
 from distill.methods.target_class import check_three_classes
 from distill.models.taps import Tapped
@@ -141,11 +141,7 @@ class WkdL(LogitMethod):
     @property
     def transport_weight(self) -> float:
         """The weight of the transport in this epoch."""
-        first = self.options.decay_from * self.epochs
-        if self.epoch + 1 <= first:
-            return self.options.transport_weight
-        done = (self.epoch + 1 - first) / (self.epochs - first)
-        return self.options.transport_weight * (1 + math.cos(math.pi * done)) / 2
+        return self.options.transport_weight * faded(self.options.decay_from, self.epoch, self.epochs)
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms `target`, `transport` and `hard`."""

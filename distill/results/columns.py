@@ -71,6 +71,20 @@ COLUMNS: dict[str, Column] = {
             2,
             100.0,
         ),
+        Column("errors", "test examples classified wrong", "integer"),
+        Column(
+            "accuracy_prior",
+            "accuracy once the classes it never saw are predicted as often as the teacher's labels have them",
+            "number",
+            "%",
+            2,
+            100.0,
+        ),
+        Column(
+            "shift_prior", "what their logits are raised by for that; no test label is looked at", "number", digits=2
+        ),
+        Column("accuracy_oracle", "accuracy with the shift that is best on the test labels", "number", "%", 2, 100.0),
+        Column("shift_oracle", "that shift", "number", digits=2),
         Column("nll", "mean negative log-likelihood of the test labels", "number", "nats", 4),
         Column("ece", "expected calibration error, 15 bins", "number", "%", 2, 100.0),
         Column(

@@ -15,6 +15,7 @@ from distill.results.columns import COLUMNS, missing, shown, trained_in
 from distill.results.frame import records, varying
 from distill.results.seeds import groups, several_seeds
 from distill.results.terminal import arranged, reasons
+from distill.results.unseen import told
 
 MEASURES = (
     "accuracy",
@@ -47,6 +48,9 @@ def page(found: Collected, sentence: str, plots: Sequence[Path], folder: Path) -
     parts = [f"# distill: {title}", sentence, _networks(df, keys)]
     if several_seeds(found.rows):
         parts += ["## Over seeds", "Mean ± standard error; the gain is paired by seed.", _seeds(found.rows)]
+    lines = told(found.runs[0]) if len(found.runs) == 1 else []
+    if lines:
+        parts += ["## Classes that were not shown", "\n".join(f"- {_escaped(line)}" for line in lines)]
     unfinished = reasons(found.rows)
     if unfinished:
         lines = [f"- {_escaped(reason)} ({_escaped(', '.join(runs))})" for reason, runs in unfinished.items()]

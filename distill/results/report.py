@@ -19,6 +19,7 @@ from distill.results.markdown import page
 from distill.results.plots import sweep_plots
 from distill.results.rows import write_csv
 from distill.results.terminal import print_run, print_sweep
+from distill.results.unseen import told
 from distill.results.verdict import verdict
 
 
@@ -94,6 +95,9 @@ def _print(found: Collected, console: Console) -> str:
     for warning in found.warnings:
         console.print(Text(f"warning: {warning}", "yellow"))
     (print_run if len(found.runs) == 1 else print_sweep)(found.rows, console)
+    if len(found.runs) == 1:
+        for line in told(found.runs[0]):
+            console.print(Text(line))
     sentence = verdict(found.rows, found.runs)
     console.print(Text(sentence))
     return sentence

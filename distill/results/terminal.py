@@ -82,6 +82,7 @@ def _fields(df: pd.DataFrame, keys: Sequence[str]) -> list[Field]:
         measure("gain", ESSENTIAL + 7),
         measure("recovered", 15),
         measure("params", 60),
+        measure("adapters", 25, lambda row: shown("adapters", row["adapters"] or None)),
         measure("compression", 70, _compression),
         measure("size_mb", 30),
         measure("latency_ms", 20),

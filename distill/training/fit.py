@@ -175,6 +175,11 @@ class _Loop:
             with training.precision.autocast():
                 answered = training.student.see(part)
             losses = training.method(answered.float(), taught.float(), part)
+            if not losses:
+                raise TrainingError(
+                    f"The {training.role} has nothing to learn from in epoch {self._epoch + 1}: of "
+                    f"method={training.method.options.name} no term weighs anything; method.hard_weight=1 would."
+                )
             loss = functools.reduce(operator.add, losses.values())
             self._descent.add(loss if len(part) == rows else loss * (len(part) / rows))
             self._tally.add(self._step, losses, answered.logits, part.labels)

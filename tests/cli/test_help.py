@@ -11,6 +11,8 @@ import pytest
 
 import distill as package
 
+FAMILIES = ["reference", "logits", "features", "relations", "composition"]
+
 
 def test_help_names_every_command_and_where_results_go(distill):
     ended = distill("--help")
@@ -57,15 +59,55 @@ def test_version(distill, flag):
     [
         ("models", ["mlp_400", "resnet20", "cnn_teacher", "tv_resnet50"]),
         ("datasets", ["digits", "mnist", "imagefolder", "synthetic"]),
-        ("methods", ["none", "hinton", "soft_hard", "logits", "hard_teacher", "T=4.0", "alpha=0.9"]),
-        ("hparams", ["default", "smoke", "hparams.epochs=auto"]),
-        ("experiments", []),
+        ("methods", ["none", "hinton", "soft_hard", "logits", "hard_teacher"]),
+        ("hparams", ["default", "smoke"]),
+        ("experiments", ["memorise", "cifar100/resnet56_resnet20"]),
     ],
 )
-def test_lists_show_names_and_their_options(distill, kind, names):
+def test_lists_show_names(distill, kind, names):
     ended = distill("list", kind)
     assert (ended.code, ended.err, ended.left) == (0, "", ())
-    assert set(names) <= set(ended.out.split())
+    assert set(names) <= {line.split()[0] for line in ended.out.splitlines() if line.strip()}
+
+
+def test_methods_are_listed_by_family_with_what_they_read_their_paper_and_its_year(distill):
+    lines = [" ".join(line.split()) for line in distill("list", "methods").out.splitlines()]
+    assert [line for line in lines if line in FAMILIES] == FAMILIES
+    (hinton,) = (line for line in lines if line.startswith("hinton "))
+    assert hinton.startswith("hinton Soft targets at temperature T next to hard labels.")
+    assert hinton.endswith("logits Hinton, Vinyals, Dean 2015")
+    assert lines.index("logits") < lines.index(hinton) < lines.index("features")
+
+
+def test_a_narrow_terminal_shows_the_same_in_whole_words(distill, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = distill("list", "methods").out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "reads logits; Hinton, Vinyals, Dean 2015" in out
+    assert "Soft targets at temperature T next to hard labels." in out
+
+
+def test_square_brackets_are_shown_as_they_are(distill):
+    assert "'distill[timm]'" in distill("list", "models").out
+
+
+def test_one_choice_is_listed_with_all_its_options_their_defaults_and_meanings(distill):
+    ended = distill("list", "methods", "hinton")
+    assert (ended.code, ended.err, ended.left) == (0, "", ())
+    assert "loss = (1 - alpha) * cross_entropy(student, labels) + alpha * T^2 * KL" in ended.out
+    lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert "T 4.0 temperature, > 0" in lines
+    assert "alpha 0.9 weight of the soft term, 0..1" in lines
+    assert any(line.startswith("method.standardize false true: logits of mean 0") for line in lines)
+    network = distill("list", "models", "resnet20").out
+    assert "widths" in network
+    assert "teacher. or student. goes before" in network
+
+
+def test_a_choice_that_is_not_there_is_told_with_the_nearest_one(distill):
+    ended = distill("list", "methods", "hintn")
+    assert (ended.code, ended.out) == (2, "")
+    assert "There is no 'hintn' among the methods (did you mean 'hinton'?)" in ended.err
 
 
 def test_cfg_job_prints_the_config_and_leaves_nothing(distill):

@@ -17,7 +17,13 @@ from distill.config.schema import CheckpointOptions, Hparams, RunOptions, StoreO
 from distill.methods import methods
 
 # Nothing of these is on a machine that only runs tests, and nothing is read before a run begins.
-REQUIRED = {"imagefolder": ["dataset.path=pictures"], "tensors": ["dataset.path=mine.npz"]}
+REQUIRED = {
+    "imagefolder": ["dataset.path=pictures"],
+    "tensors": ["dataset.path=mine.npz"],
+    "resnet50_mobilenetv2": ["dataset.path=pictures"],
+    "imagenet/resnet34_resnet18": ["dataset.path=pictures"],
+    "import": [f"{network}.path=distill.models.networks.mlp:build" for network in ("teacher", "student")],
+}
 CHOICES = [(group, choice.name) for group in tree.groups() for choice in tree.choices(group)]
 
 
@@ -98,7 +104,9 @@ def test_every_method_has_a_file_of_its_name():
 def test_a_method_file_lists_every_option_with_the_default_of_the_code(name):
     values = contents(f"method/{name}.yaml")
     options = methods.find(name).options
-    short = {key: value for key, value in values.items() if key != "method"} if "method" in values else {}
+    # Beside its own keys a method may set keys of the data, such as how examples are mixed.
+    own = {key: value for key, value in values.items() if key not in ("method", "dataset")}
+    short = own if "method" in values else {}
     listed = values.get("method", values)
     assert listed.pop("name") == name
     assert set(listed) == own_keys(options)

@@ -18,7 +18,7 @@ from distill.config.explain import explain
         (["dataset=mnst"], "dataset=mnst is not allowed (did you mean 'mnist'?): it must be one of "),
         (["sed=1"], "There is no key sed (did you mean 'seed'?); `distill train --cfg job` shows"),
         (["hparams.lrr=1"], "There is no key hparams.lrr (did you mean 'hparams.lr'?); "),
-        (["student.widht=1"], "There is no key student.widht (did you mean 'student.widths'?); "),
+        (["student.widhts=1"], "There is no key student.widhts (did you mean 'student.widths'?); "),
         (["model=mlp_64"], "There is no key model: give it for each network, with model@teacher= or model@student=."),
         (["modle@student=mlp"], "There is no group modle (did you mean 'model'?): it must be one of "),
         (["method=none", "T=1"], "There is no key T with method=none: it belongs to method="),

@@ -16,6 +16,17 @@ def test_a_choice_tells_its_summary_and_its_keys_with_their_defaults():
     assert "method.T" not in hinton.keys  # it is the value of T
 
 
+def test_a_choice_tells_its_facts_and_what_its_keys_mean():
+    hinton = next(choice for choice in tree.choices("method") if choice.name == "hinton")
+    assert hinton.fact("family") == "logits"
+    assert hinton.fact("paper") == "Hinton, Vinyals, Dean 2015, https://arxiv.org/abs/1503.02531"
+    assert hinton.fact("nothing") == ""
+    assert hinton.meanings["T"] == "temperature, > 0"
+    folder = next(choice for choice in tree.choices("dataset") if choice.name == "imagefolder")
+    assert folder.meanings["dataset.keep"].endswith("by what is measured to be free")  # of three lines
+    assert folder.meanings["dataset.workers"].startswith("auto (one per core)")
+
+
 def test_keys_that_are_not_short_are_spelled_as_on_the_command_line():
     soft_hard = next(choice for choice in tree.choices("method") if choice.name == "soft_hard")
     weights = {"T": 4.0, "method.soft_weight": 1.0, "method.hard_weight": 1.0}

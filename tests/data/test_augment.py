@@ -123,6 +123,23 @@ def test_vectors_can_be_blended():
     assert augmentation(DigitsOptions(mixup=0.2), (50,)).mixing.mixup == 0.2
 
 
+def test_baseline_and_student_may_be_blended_alone():
+    options = DigitsOptions(transfer_mixup=1.0)
+    mixing = [augmentation(options, (50,), student=student).mixing.mixup for student in (False, True)]
+    assert mixing == [0.0, 1.0]
+
+
+def test_baseline_and_student_may_have_an_augmentation_of_their_own():
+    options = DigitsOptions(augment="jitter", transfer_augment="crop_flip", jitter=1, padding=3, views=2)
+    teacher, student = augmentation(options, (1, 8, 8)), augmentation(options, (1, 8, 8), student=True)
+    assert (teacher.largest_shift, teacher.flip, teacher.views) == (1, False, 2)
+    assert (student.largest_shift, student.flip, student.views) == (3, True, 2)
+    assert options.student_augment == "crop_flip"
+    assert DigitsOptions(augment="jitter").student_augment == "jitter"
+    with pytest.raises(ConfigError, match=r"^dataset\.transfer_augment=crop_flip .*use dataset\.transfer_augment=none"):
+        augmentation(options, (50,), student=True)
+
+
 @pytest.mark.parametrize("kind", ["jitter", "crop_flip"])
 def test_vectors_cannot_be_moved(kind):
     with pytest.raises(ConfigError, match=rf"^dataset\.augment={kind} is not allowed.*shape \[50\].*none\.$"):

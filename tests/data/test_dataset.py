@@ -38,6 +38,7 @@ def test_without_options_everything_is_learnt_from():
     assert dataset.input_shape == (1, 8, 8)
     assert dataset.class_count == 10
     assert dataset.augment.deterministic
+    assert dataset.transfer_augment.deterministic
 
 
 def test_validation_examples_are_a_stratified_part_of_train():

@@ -68,6 +68,7 @@ def usual(configure):
         ("dataset.limit_transfer=200", {BASELINE, STUDENT}),
         ("dataset.omit_classes=[3]", {BASELINE, STUDENT}),
         ("dataset.classes=[0,1]", {BASELINE, STUDENT}),
+        ("dataset.transfer_augment=jitter", {BASELINE, STUDENT}),
     ],
 )
 def test_what_determines_the_weights_changes_the_signature_of_those_it_concerns(configure, usual, override, roles):
@@ -95,6 +96,18 @@ def test_what_leaves_the_weights_alone_leaves_the_signature_alone(configure, usu
 def test_the_size_of_an_augmentation_counts_once_it_is_on(configure):
     small, large = (signatures(configure("dataset.augment=jitter", f"dataset.jitter={n}")) for n in (1, 2))
     assert changed(small, large) == ALL
+
+
+def test_students_whose_pictures_stay_are_those_of_a_run_without_augmentation(configure, usual):
+    moved = signatures(configure("dataset.augment=jitter"))
+    still = signatures(configure("dataset.augment=jitter", "dataset.transfer_augment=none"))
+    assert (still[TEACHER], still[BASELINE]) == (moved[TEACHER], usual[BASELINE])
+    assert signatures(configure("dataset.augment=jitter", "dataset.transfer_augment=jitter")) == moved
+
+
+def test_a_student_that_learns_from_blends_has_the_teacher_it_had(configure, usual):
+    blended = signatures(configure("dataset.transfer_mixup=1"))
+    assert changed(usual, blended) == {BASELINE, STUDENT}
 
 
 def test_fixed_views_are_another_training_than_views_drawn_anew(configure):
@@ -164,3 +177,15 @@ def test_a_given_teacher_is_one_network_whatever_the_seed_and_another_in_another
     assert first[TEACHER] == second[TEACHER]
     other = signatures(configure(*given, "seed=0", "hparams.teacher.precision=bf16"))
     assert changed(first, other) == {TEACHER, STUDENT}
+
+
+def test_a_network_of_ones_own_is_another_when_its_source_changes(configure, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    source = "from torch import nn\ndef build(shape, classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear({}))\n"
+    own = ("model@student=import", "student.path=signed_network:build")
+    (tmp_path / "signed_network.py").write_text(source.format("64, classes"))
+    before = signatures(configure(*own))
+    assert signatures(configure(*own)) == before
+    (tmp_path / "signed_network.py").write_text(source.format("64, classes, bias=False"))
+    assert changed(before, signatures(configure(*own))) == {BASELINE, STUDENT}

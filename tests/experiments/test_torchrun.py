@@ -45,6 +45,22 @@ def test_two_processes_give_the_table_of_one(together, train, read_table, tmp_pa
         assert float(ours["train_accuracy"]) == pytest.approx(float(theirs["train_accuracy"]), abs=0.02)
 
 
+def test_two_processes_teach_features_as_one_does(together, train, read_table, tmp_path):
+    words = ("method=compose", "terms=feature_mse+at", "model@teacher=cnn_student", "teacher.channels=[8,12]")
+    _ended(together(*RUN, *words, "output=two"))
+    alone = train(*RUN, *words)
+    for ours, theirs in zip(read_table(_run(tmp_path / "two") / "results.csv"), alone.rows, strict=True):
+        assert ours["signature"] == theirs["signature"]
+        assert float(ours["nll"]) == pytest.approx(float(theirs["nll"]), rel=1e-3)
+    adapters = [
+        weights.load(next(folder.glob("store/student-*")) / "adapters.safetensors")
+        for folder in (tmp_path / "two", tmp_path / "outputs")
+    ]
+    assert adapters[0].keys() == adapters[1].keys() != set()
+    for name, value in adapters[0].items():
+        torch.testing.assert_close(value, adapters[1][name], rtol=1e-3, atol=1e-4)
+
+
 def test_two_processes_that_are_stopped_continue_to_the_same_bits(together, tmp_path):
     words = ("hparams.epochs=40", "teacher.dropout=0.2", "dataset.augment=jitter", "model@teacher=mlp_64")
     process = together(*words, "output=stopped")

@@ -285,3 +285,19 @@ def test_a_loss_that_is_not_finite_reaches_the_watcher_and_no_decomposition_fail
     method.adapt(student, teacher)
     student.features[0][0, 0, 0, 0] = float("nan")
     assert method.distance(student, teacher, BATCH).isnan()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("ab", {}),
+        ("fsp", {}),
+        ("fitnet", {"stages": "two", "soft_end": 0.0}),
+        ("fitnet", {"stages": "two", "soft_start": 0.0}),
+    ],
+)
+def test_a_second_stage_without_anything_to_learn_from_is_refused(name, options):
+    with pytest.raises(ConfigError, match="hard_weight=0 is not allowed with"):
+        create(name, hard_weight=0.0, **options)
+    create(name, hard_weight=0.0, **({} if name == "fitnet" else {"soft_weight": 1.0}))
+    create("ft", hard_weight=0.0)

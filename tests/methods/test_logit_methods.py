@@ -142,6 +142,13 @@ def test_each_stage_has_an_exit_that_learns_and_teaches_the_student():
     assert all(feature.grad is not None and feature.grad.any() for feature in student.features)
 
 
+def test_exits_of_a_transformer_with_many_stages_stay_small():
+    method: Any = create("ofa")
+    student = Output(STUDENT, features=tuple(torch.randn(6, 5, 16) for _ in range(12)))
+    method.adapt(student, Output(TEACHER, features=(torch.randn(6, 24, 2, 2),)))
+    assert max(parameter.numel() for parameter in method.parameters()) <= 24 * 24
+
+
 def test_a_student_without_stages_has_nothing_to_exit_from():
     with pytest.raises(ConfigError, match="method=ofa needs a hidden layer, and the student has none"):
         create("ofa").adapt(Output(STUDENT), Output(TEACHER))

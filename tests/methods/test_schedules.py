@@ -7,7 +7,7 @@ import torch
 
 from distill.errors import ConfigError
 from distill.methods import create, names
-from distill.methods.schedules import scheduled
+from distill.methods.schedules import faded, scheduled
 from distill.methods.soft_targets import TemperatureOptions, soft_target_loss
 from distill.types import Batch, Output
 
@@ -90,3 +90,9 @@ def test_half_a_schedule_is_refused(options, sentence):
     with pytest.raises(ConfigError) as caught:
         create("hinton", **options)
     assert caught.value.problems == (sentence,)
+
+
+def test_a_weight_fades_to_nothing_in_the_last_of_several_epochs():
+    assert [faded(0.5, epoch, 4) for epoch in range(4)] == pytest.approx([1, 1, 0.5, 0])
+    assert [faded(1.0, epoch, 4) for epoch in range(4)] == [1] * 4
+    assert faded(0.5, 0, 1) == 1

@@ -57,6 +57,12 @@ def correlations_with_a_norm_of_their_difference(vectors: Vectors) -> dict[str, 
     }
 
 
+@reference("cc_repdistiller", without={"loss": "it depends on the order of the batch, and is 0 with half of it wrong"})
+def correlations_of_neighbours(vectors: Vectors) -> dict[str, Tensor]:
+    """The popular variant, which is no method here."""
+    return {}
+
+
 @reference("irg", "irg")
 def instance_relationship_graph(vectors: Vectors) -> dict[str, Tensor]:
     ours, theirs = ([vectors[f"{name}_{side}"] for name in ("emb", "map1", "map2")] for side in "st")

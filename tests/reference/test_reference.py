@@ -10,6 +10,10 @@ evidence.collect()
 _NOTHING = 1e-12
 
 
+def test_every_reference_is_checked():
+    assert sorted(evidence.CHECKS) == sorted(evidence.index())
+
+
 @pytest.mark.parametrize("key", evidence.CHECKS)
 def test_loss_and_gradient_are_those_of_the_authors(key):
     check, vectors = evidence.CHECKS[key], evidence.Vectors(key)

@@ -59,6 +59,7 @@ def leave(tmp_path: Path) -> Callable[..., Path]:
         overrides: dict[str, str] | None = None,
         status: str = "finished",
         error: str | None = None,
+        **more: Any,
     ) -> Path:
         folder = tmp_path / where
         folder.mkdir(parents=True)
@@ -71,6 +72,7 @@ def leave(tmp_path: Path) -> Callable[..., Path]:
             "seed": 0,
             "seconds": 20.0,
             "dataset": {"name": "digits", "test": 540},
+            **more,
         }
         (folder / "run.json").write_text(json.dumps(record))
         if rows is not None:

@@ -11,7 +11,8 @@ from .conftest import network, three
 
 
 def test_columns_are_those_of_the_design_in_order():
-    measured = "params compression size_mb flops latency_ms latency_batch_ms batch accuracy top5 nll ece agreement"
+    measured = "params adapters compression size_mb flops latency_ms latency_batch_ms batch accuracy top5 errors"
+    measured += " accuracy_prior shift_prior accuracy_oracle shift_oracle nll ece agreement"
     identity = "run role model dataset method T alpha seed status"
     derived = "gain recovered epochs seconds precision device reused signature error"
     assert list(COLUMNS) == f"{identity} {measured} {derived}".split()

@@ -22,6 +22,12 @@ def test_accuracy_likelihood_and_predictions():
     # Each example is alone in its bin: 1/4 below, 1/2 above, 1/5 below.
     assert scores.ece == pytest.approx((1 / 4 + 1 / 2 + 1 / 5) / 3)
     assert scores.top5 is None
+    assert scores.errors == 1
+    assert scores.class_accuracy == [1, pytest.approx(1 / 2)]
+
+
+def test_a_class_without_examples_has_no_accuracy():
+    assert evaluate.score(torch.eye(3), torch.tensor([0, 0, 0])).class_accuracy == [pytest.approx(1 / 3), None, None]
 
 
 def test_top5_counts_labels_among_the_five_most_likely():

@@ -15,6 +15,7 @@ from distill.errors import TrainingError
 from distill.methods import create
 from distill.methods.base import Method
 from distill.methods.hinton import Hinton, HintonOptions
+from distill.methods.none import LabelsOnly, NoneOptions
 from distill.models.taps import Tapped
 from distill.training.fit import fit
 from distill.training.interrupt import Stop
@@ -140,6 +141,15 @@ def test_a_loss_that_is_not_finite_stops_at_its_step_and_names_its_examples(trai
         "examples": epoch[2],
         "examples_of_the_step_before": epoch[1],
     }
+
+
+def test_an_epoch_without_any_term_is_told_in_a_sentence(training, watcher, tmp_path):
+    class Silent(LabelsOnly):
+        def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+            return super().terms(student, teacher, batch) if self.epoch == 0 else {}
+
+    with pytest.raises(TrainingError, match=r"nothing to learn from in epoch 2: of method=none no term weighs"):
+        fit(training(method=Silent(NoneOptions()), epochs=3), tmp_path / "c.pt", watcher(), Stop())
 
 
 def test_a_gradient_that_is_not_finite_stops_at_the_latest_after_its_epoch(training, batches, watcher, tmp_path):
@@ -342,6 +352,26 @@ def test_methods_hear_of_each_epoch_before_its_first_step(training, watcher, tmp
     heard: list[tuple[int, int, int]] = []
     fit(training(method=Counts(create("none").options), epochs=3), tmp_path / "c.pt", watcher(), Stop())
     assert heard == [(0, 3, 0), (1, 3, 5), (2, 3, 10)]
+
+
+def test_a_teacher_that_does_not_count_is_not_asked(training, watcher, tmp_path):
+    class FirstEpoch(Hinton):
+        @property
+        def reads_teacher(self) -> bool:
+            return self.epoch == 0
+
+        def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
+            return super().terms(student, teacher if self.reads_teacher else student, batch)
+
+    asked = []
+
+    def teacher(batch: Batch) -> Output:
+        asked.append(len(batch))
+        return Output(torch.zeros(len(batch), 3))
+
+    taught = training(epochs=3, method=FirstEpoch(HintonOptions()), teacher=teacher)
+    fit(taught, tmp_path / "checkpoint.pt", watcher(), Stop())
+    assert asked == [8] * 5
 
 
 def test_a_batch_that_batch_norm_cannot_learn_from_is_told_in_a_sentence(training, batches, tmp_path, watcher):

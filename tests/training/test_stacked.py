@@ -18,6 +18,7 @@ from distill.methods import create
 from distill.methods.base import Method
 from distill.models import create as create_network
 from distill.models.networks.mlp import MlpOptions
+from distill.models.networks.vit import VitOptions
 from distill.models.taps import Tapped, Taps
 from distill.training import fit, members, stackable, stacked
 from distill.training.interrupt import Interrupted, Stop
@@ -302,3 +303,13 @@ def test_a_cpu_takes_large_networks_one_by_one():
 def test_an_absent_checkpoint_is_no_obstacle(tmp_path: Path, stack, watcher):
     results = _trained(stacked.fit(stack(GRID[:2]), tmp_path / "deep" / "stack.pt", watcher(), Stop()))
     assert [len(result.history) for result in results] == [3, 3]
+
+
+def test_attention_is_stacked_without_falling_back_to_one_by_one(stack):
+    """torch warns where vmap has to, and warnings are errors here."""
+
+    def transformer(each: Training) -> Training:
+        network = create_network(VitOptions(name="vit", patch=2, width=8, depth=1), (1, 4, 4), 3)
+        return replace(each, network=network, student=Tapped(network))
+
+    assert stackable.trial([transformer(each) for each in stack(GRID[:2])]).reason is None

@@ -96,8 +96,8 @@ def _check_head(options: TorchvisionOptions, classes: int) -> None:
     known = len(zoo.get_model_weights(options.architecture)[options.weights].meta["categories"])
     if known != classes:
         raise ConfigError(
-            f"train=false is not allowed for {options.architecture} with weights={options.weights}: these tell {known} "
-            f"classes apart and the data set has {classes}; let it be trained, or give checkpoint=FILE."
+            f"teacher.train=false is not allowed for {options.architecture} with weights={options.weights}: these tell "
+            f"{known} classes apart and the data set has {classes}; let it be trained, or give teacher.checkpoint=FILE."
         )
 
 
