@@ -97,6 +97,7 @@ def _report(words: list[str]) -> int:
     from pathlib import Path
 
     from rich.console import Console
+    from rich.text import Text
 
     from distill.results.report import report
 
@@ -106,7 +107,7 @@ def _report(words: list[str]) -> int:
     asked = parser.parse_args(words)
     console = Console()
     written = report(asked.paths, asked.output, console)
-    console.print("\nWritten:", *written, sep="\n  ", highlight=False, soft_wrap=True)
+    console.print(Text("\n  ".join(["\nWritten:", *map(str, written)])), soft_wrap=True)
     return 0
 
 

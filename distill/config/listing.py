@@ -68,7 +68,7 @@ def _show_methods(choices: list[Choice]) -> None:
 def _show_one(group: str, choice: Choice) -> None:
     console = Console()
     console.print(Text(f"{group}={choice.name}", "bold"))
-    console.print(Text("\n".join(choice.opening)), soft_wrap=True)
+    console.print(Text("\n".join(choice.opening)))
     if not choice.keys:
         return
     table = _table("option", "default", "meaning")

@@ -82,8 +82,8 @@ class Assembly:
             hooked.enter_context(student)
             live = self._live(tapped, parents[0])
             torch.manual_seed(stream_seed(seed, "adapters"))
-            with torch.no_grad(), live.precision.autocast():
-                method.build(student, tapped, self._example(batches), batches.split.labels)
+            with live.precision.autocast():
+                self._introduce(method, student, tapped, batches)
             network.train()
             teacher = self._asked(live, method, batches)
         else:
@@ -113,6 +113,12 @@ class Assembly:
         network = self._network(parent.node)
         weights.load_into(network, parent.artifact.weights, f"{parent.node.role} in the store")
         return self._tapped(network.eval(), method, self._taps(network, parent.node, method))
+
+    @torch.no_grad()
+    def _introduce(self, method: Method, student: Tapped, teacher: Tapped, batches: Batches) -> None:
+        """Lets a method meet both networks as they are: two examples are not worth compiling for."""
+        with Tapped(student.network, student.taps) as pupil, Tapped(teacher.network, teacher.taps) as taught:
+            method.build(pupil, taught, self._example(batches), batches.split.labels)
 
     def _live(self, teacher: Tapped, parent: Obtained) -> Live:
         return Live(teacher, self._precision(parent.node, teacher.network))

@@ -20,6 +20,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.text import Text
 
 from distill.config import tree
 from distill.config.explain import missing_plugin, no_name
@@ -249,16 +250,16 @@ def _show(rows: list[dict[str, Any]], folder: Path, here: Path) -> None:
     console = Console()
     print_run(rows, console)
     for line in told(facts):
-        console.print(line, highlight=False)
-    console.print(verdict(rows, [facts]), highlight=False)
+        console.print(Text(line))
+    console.print(Text(verdict(rows, [facts])))
     _say_where(folder, f" ({facts['seconds']:.1f} s)", console, here)
 
 
 def _say_where(folder: Path, remark: str, console: Console, here: Path) -> None:
     near = os.path.relpath(folder, here)
     shown = shlex.quote(str(folder) if near.startswith("..") else near)
-    console.print(f"\nEverything is in {shown}{remark}.", highlight=False, soft_wrap=True)
-    console.print(f"Next: distill report {shown}", highlight=False, soft_wrap=True)
+    console.print(Text(f"\nEverything is in {shown}{remark}."), soft_wrap=True)
+    console.print(Text(f"Next: distill report {shown}"), soft_wrap=True)
 
 
 def _finish_sweep(here: Path) -> DistillError | None:

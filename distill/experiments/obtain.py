@@ -112,11 +112,15 @@ class Workshop(Assembly):
         method = self._method(node)
         key, size = f"hparams.{options_of(node)}", node.hparams.batch_size
         batches = self._learned(node, size, 0, strong=method.strong)
-        if min(batches.sizes) // self._world.size < method.smallest_batch:
-            raise ConfigError(
-                f"{key}.batch_size={size} is not allowed with method={node.method.name}, which looks at the examples "
-                f"of a batch: give at least {method.smallest_batch * self._world.size}."
-            )
+
+        def check() -> None:
+            if min(batches.sizes) // self._world.size < method.smallest_batch:
+                raise ConfigError(
+                    f"{key}.batch_size={size} is not allowed with method={node.method.name}, which looks at the "
+                    f"examples of a batch: give at least {method.smallest_batch * self._world.size}."
+                )
+
+        check()
         hooks = (Method.adapt, Method.build, Method.redesign)
         if not parents or all(getattr(type(method), hook.__name__) is hook for hook in hooks):
             return
@@ -125,8 +129,8 @@ class Workshop(Assembly):
             tapped = hooked.enter_context(self._tapped(teacher, method, self._taps(teacher, parents[0], method)))
             _, student = self._pupil(node, self._network(node), method, tapped)
             hooked.enter_context(student)
-            with torch.no_grad():
-                method.build(student, tapped, self._example(batches), batches.split.labels)
+            self._introduce(method, student, tapped, batches)
+        check()  # its adapters may need more examples than the method itself
 
     def _prepared(self, node: Node) -> Node:
         network = self._network(node)

@@ -24,14 +24,14 @@ def show(root: Path) -> None:
     store = Store(root)
     artifacts, leftovers = store.artifacts(), store.leftovers()
     if not artifacts and not leftovers:
-        console.print(f"The store {root} is empty.", soft_wrap=True, highlight=False)
+        console.print(Text(f"The store {root} is empty."), soft_wrap=True)
         return
     if artifacts:
         layout.show(_fields(artifacts), console)
     total = sum(artifact.size for artifact in artifacts)
-    console.print(f"{len(artifacts)} networks, {total / 1e6:,.1f} MB in {root}", soft_wrap=True, highlight=False)
+    console.print(Text(f"{len(artifacts)} networks, {total / 1e6:,.1f} MB in {root}"), soft_wrap=True)
     for folder in leftovers:
-        console.print(f"unfinished or damaged: {folder.name}", style="yellow", soft_wrap=True, highlight=False)
+        console.print(Text(f"unfinished or damaged: {folder.name}", "yellow"), soft_wrap=True)
 
 
 def _fields(artifacts: Sequence[Artifact]) -> list[layout.Field]:

@@ -90,6 +90,8 @@ class Fitnet(Staged):
         parts = [adapters.regressor(guided, hint, bias=guided.ndim != 4)]
         if guided.ndim == 4:
             parts.append(nn.BatchNorm2d(hint.shape[1]))
+            if hint[0, 0].numel() == 1:
+                self.smallest_batch = 2
         if bool((hint >= 0).all()):
             parts.append(nn.ReLU())
         self.regressor = nn.Sequential(*parts)

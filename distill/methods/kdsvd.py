@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.config.options import Count
+from distill.errors import ConfigError
 from distill.methods import adapters
 from distill.methods.base import methods
 from distill.methods.guided import Guided, GuidedOptions
@@ -132,9 +133,19 @@ class SingularVectors(Guided):
     options: KdsvdOptions
 
     def adapt(self, student: Output, teacher: Output) -> None:
-        """Makes the 1x1 convolutions."""
+        """Makes the 1x1 convolutions.
+
+        Raises:
+            ConfigError: A map of the teacher's has fewer singular vectors than are asked for.
+        """
         pairs = adapters.map_pairs(student.features, teacher.features, self.options.name, at_least=2)
         self.adapters = nn.ModuleList(adapters.fitted(*pair) for pair in pairs)
+        most = min(min(theirs.shape[1], theirs.shape[2] * theirs.shape[3]) for _, theirs in pairs)
+        if self.options.k > most:
+            raise ConfigError(
+                f"method.k={self.options.k} is not allowed: the smallest of the teacher's maps has no more than {most} "
+                f"singular vectors; give at most {most}."
+            )
 
     def distance(self, student: Output, teacher: Output, batch: Batch) -> Tensor:
         """Over all pairs of stages."""

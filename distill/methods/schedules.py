@@ -58,4 +58,4 @@ def problems(name: str, shape: Shape, end: float | None) -> Iterable[str]:
     if shape == "constant" and end is not None:
         yield f"{name}_end={end:g} is not allowed with {name}_schedule=constant: choose linear, cosine or step."
     if shape != "constant" and end is None:
-        yield f"{name}_schedule={shape} is not allowed without {name}_end: give the value of the last epoch."
+        yield f"{name}_schedule={shape} is not allowed without method.{name}_end: give the value of the last epoch."

@@ -111,4 +111,6 @@ def _unfit(name: str, factory: type[Method]) -> str | None:
         return "is one itself"
     if not factory.uses_teacher:
         return "needs no teacher"
+    if "heads" in factory.taps:
+        return "gives labels and teacher a head each"
     return "trains another network than the student" if factory.redesign is not Method.redesign else None

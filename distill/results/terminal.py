@@ -107,7 +107,8 @@ def _key(df: pd.DataFrame, key: str) -> Field:
         Text("default", "dim") if not own and missing(value) and role == "student" else Text(shown(key, value))
         for role, value in zip(df["role"], df[key], strict=True)
     ]
-    return Field(key, cells, ESSENTIAL, text=not is_numeric(df[key]), shorten_heading=not own)
+    weight = ESSENTIAL + 5 * (key == "method")  # the last of the keys that a narrow terminal has no room for
+    return Field(key, cells, weight, text=not is_numeric(df[key]), shorten_heading=not own)
 
 
 def _accuracies(df: pd.DataFrame) -> list[Text]:

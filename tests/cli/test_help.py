@@ -85,6 +85,8 @@ def test_a_narrow_terminal_shows_the_same_in_whole_words(distill, monkeypatch):
     assert max(map(len, out.splitlines())) <= 80
     assert "reads logits; Hinton, Vinyals, Dean 2015" in out
     assert "Soft targets at temperature T next to hard labels." in out
+    crd = distill("list", "methods", "crd").out
+    assert "(contrastive\nrepresentation distillation)." in crd.replace(" \n", "\n")
 
 
 def test_square_brackets_are_shown_as_they_are(distill):
@@ -98,7 +100,7 @@ def test_one_choice_is_listed_with_all_its_options_their_defaults_and_meanings(d
     lines = [" ".join(line.split()) for line in ended.out.splitlines()]
     assert "T 4.0 temperature, > 0" in lines
     assert "alpha 0.9 weight of the soft term, 0..1" in lines
-    assert any(line.startswith("method.standardize false true: logits of mean 0") for line in lines)
+    assert any(line.startswith("standardize false true: logits of mean 0") for line in lines)
     network = distill("list", "models", "resnet20").out
     assert "widths" in network
     assert "teacher. or student. goes before" in network
@@ -129,6 +131,13 @@ def test_a_folder_of_ones_own_adds_options(distill, tmp_path):
     ended = distill("train", "--config-dir", "mine", "hparams=tiny", "--cfg", "job")
     assert ended.code == 0
     assert "  epochs: 1\n" in ended.out
+
+
+def test_the_command_to_repeat_keeps_what_stands_in_square_brackets(distill):
+    words = ["hparams=smoke", "method=fitnet", "model@student=mlp_64", "student.features=[hidden]", "verbosity=quiet"]
+    ended = distill("train", *words)
+    assert ended.code == 0, ended.err
+    assert "student.features=[hidden]" in ended.out
 
 
 def test_an_empty_store_is_no_mistake(distill):

@@ -96,7 +96,7 @@ def test_hinton_2015_shifts_pictures_for_the_teacher_alone(checked):
     assert (config.teacher.widths, config.teacher.dropout, config.teacher.input_dropout) == ([1200, 1200], 0.5, 0.2)
     assert (config.student.widths, config.student.dropout, config.student.input_dropout) == ([800, 800], 0, 0)
     assert (config.dataset.augment, config.dataset.jitter, config.dataset.student_augment) == ("jitter", 2, "none")
-    assert (config.method.T, config.method.alpha) == (20, 0.7)
+    assert (config.method.T, config.method.alpha) == (20, 0.9)
 
 
 def test_the_transfer_sets_of_hinton_2015_share_its_teacher(checked):

@@ -12,7 +12,7 @@ from distill.config.words import did_you_mean
 def test_a_choice_tells_its_summary_and_its_keys_with_their_defaults():
     hinton = next(choice for choice in tree.choices("method") if choice.name == "hinton")
     assert hinton.summary.startswith("Soft targets at temperature T")
-    assert {"T": 4.0, "alpha": 0.9, "method.standardize": False}.items() <= hinton.keys.items()
+    assert {"T": 4.0, "alpha": 0.9, "standardize": False}.items() <= hinton.keys.items()
     assert "method.T" not in hinton.keys  # it is the value of T
 
 

@@ -71,3 +71,14 @@ def test_memory_that_runs_out_names_network_batch_and_precision(train, monkeypat
         "distill: The teacher (mlp-400) does not fit into the memory of cpu with hparams.teacher.batch_size=16 and "
         "precision=fp32: hparams.teacher.accumulate=auto, a smaller batch or a smaller network may fit."
     )
+
+
+def test_nothing_is_compiled_for_dry_runs(train, monkeypatch):
+    sizes: set[int] = set()
+
+    def compiled(network):
+        return lambda inputs: (sizes.add(len(inputs)), network(inputs))[1]
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    assert train(*SMOKE, "method=fitnet", "compile=true", "hparams.batch_size=32").code == 0
+    assert sizes == {32}

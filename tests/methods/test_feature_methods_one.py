@@ -301,3 +301,10 @@ def test_a_second_stage_without_anything_to_learn_from_is_refused(name, options)
         create(name, hard_weight=0.0, **options)
     create(name, hard_weight=0.0, **({} if name == "fitnet" else {"soft_weight": 1.0}))
     create("ft", hard_weight=0.0)
+
+
+def test_more_singular_vectors_than_a_map_has_are_refused():
+    student, teacher = answer(1, (3, 4, 4), (4, 2, 2)), answer(2, (6, 4, 4), (8, 2, 2))
+    create("kdsvd", k=4).adapt(student, teacher)
+    with pytest.raises(ConfigError, match=r"method.k=5 is not allowed: .* give at most 4"):
+        create("kdsvd", k=5).adapt(student, teacher)

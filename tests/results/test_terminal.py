@@ -124,3 +124,14 @@ def test_long_texts_are_shortened_before_numbers_are(tmp_path: Path, leave: Leav
     assert "…" in text
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 50
     assert text.split().count("95.50") == 2
+
+
+def test_the_method_is_the_last_key_to_be_left_out(tmp_path: Path, leave: Leave):
+    for i, method in enumerate(("at", "hinton", "rkd")):
+        keys = {f"hparams.student.option{k}": f"value-{i}" for k in range(9)}
+        leave(f"sweeps/s/{i}", three(method=method), {"method": method, **keys})
+    console = terminal(70)
+    print_sweep(collect([tmp_path]).rows, console)
+    text = console.export_text()
+    assert "method" in text
+    assert {"at", "hinton", "rkd"} <= set(text.split())

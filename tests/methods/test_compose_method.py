@@ -52,6 +52,7 @@ def test_options_know_everything_that_matters():
         ("rkd+2*rkd", ["terms=rkd+2*rkd is not allowed: rkd is there twice"]),
         (["none"], ["terms[0]=none is not allowed: none needs no teacher, so it cannot be a part of a composition."]),
         (["rkd", "compose"], ["terms[1]=compose is not allowed: compose is one itself"]),
+        (["deit"], ["terms[0]=deit is not allowed: deit gives labels and teacher a head each, so it cannot be a part"]),
         ([3], ["terms[0]=3 is not allowed: give names"]),
         (
             [{"name": "rkd", "distance": -1, "angel": 3, "scale": "a"}],

@@ -82,7 +82,7 @@ def test_they_are_many():
         ),
         (
             {"alpha_schedule": "step"},
-            "alpha_schedule=step is not allowed without alpha_end: give the value of the last epoch.",
+            "alpha_schedule=step is not allowed without method.alpha_end: give the value of the last epoch.",
         ),
     ],
 )
