@@ -91,7 +91,8 @@ def _no_key(key: str, words: Sequence[str]) -> str:
         without = ",".join(name for name in asked if name not in owners)
         if owners:
             here = f" with {group}={without}" if without else " here"
-            return f"There is no key {key}{here}: it belongs to {group}={'|'.join(owners)}."
+            inside = "; within terms write {name: METHOD, KEY: VALUE}" if "compose" in asked else ""
+            return f"There is no key {key}{here}: it belongs to {group}={'|'.join(owners)}{inside}."
     mounted = [f"{key}@{mount}=" for mount in tree.mounts(key) if mount != key]
     if mounted:
         return f"There is no key {key}: give it for each network, with {' or '.join(mounted)}."

@@ -105,16 +105,15 @@ def groups(df: pd.DataFrame) -> list[Group]:
             *(key for key in keys if key not in ("dataset", "method", "model")),
         ]
         for _, members in order(rows, by).groupby(by, sort=False, dropna=False):
-            found.append(
-                Group(
-                    role=role,
-                    model=str(members["model"].iloc[0]),
-                    rows=members,
-                    accuracy=Mean.of(members["accuracy"]),
-                    gain=Mean.of(members["gain"]),
-                )
-            )
+            # Two networks of one seed differ in something that no key tells, such as the code of a user's network.
+            again = members.groupby("seed", dropna=False).cumcount()
+            found += [_group(role, alike) for _, alike in members.groupby(again)]
     return found
+
+
+def _group(role: str, rows: pd.DataFrame) -> Group:
+    model = str(rows["model"].iloc[0])
+    return Group(role, model, rows, accuracy=Mean.of(rows["accuracy"]), gain=Mean.of(rows["gain"]))
 
 
 def roles(df: pd.DataFrame) -> list[str]:
