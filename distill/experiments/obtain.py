@@ -218,7 +218,7 @@ class Workshop(Assembly):
             return artifact
         # Another device gives another latency: measure again, train nothing.
         network, method = self._network(node), self._method(node)
-        if type(method).redesign is not Method.redesign:
+        if method.redesigns():
             with self._teacher(parents[0], method) as teacher:
                 network, student = self._pupil(node, network, method, teacher)
             student.close()  # hooks would count in its latency

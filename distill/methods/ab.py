@@ -74,8 +74,6 @@ class ActivationBoundaries(Staged):
 
     def adapt(self, student: Output, teacher: Output) -> None:
         """Makes the connectors: a linear map to the teacher's width and batch norm."""
-        adapters.layers(student.preactivations, "student", self.options.name)
-        adapters.layers(teacher.preactivations, "teacher", self.options.name)
         self.connectors = nn.ModuleList()
         for ours, theirs in _pairs(student, teacher):
             norm = nn.BatchNorm1d if ours.ndim == 2 else nn.BatchNorm2d
@@ -90,5 +88,5 @@ class ActivationBoundaries(Staged):
 
 
 def _pairs(student: Output, teacher: Output) -> list[tuple[Tensor, Tensor]]:
-    pairs = adapters.pairs(student.preactivations, teacher.preactivations)
+    pairs = adapters.layer_pairs(student.preactivations, teacher.preactivations, "ab")
     return [adapters.comparable(*pair) for pair in pairs]

@@ -112,6 +112,20 @@ def layers(features: Sequence[Tensor], whose: str, method: str) -> Sequence[Tens
     return features
 
 
+def layer_pairs(student: Sequence[Tensor], teacher: Sequence[Tensor], method: str) -> list[tuple[Tensor, Tensor]]:
+    """The hidden layers of both networks, maps or vectors, each with its counterpart.
+
+    Args:
+        student: What its taps read.
+        teacher: Likewise.
+        method: Which method needs them, for the message.
+
+    Raises:
+        ConfigError: One of them has none.
+    """
+    return pairs(layers(student, "student", method), layers(teacher, "teacher", method))
+
+
 def pooled(feature: Tensor) -> Tensor:
     """`[batch, width]`: the mean over the places of a map, over the tokens of a transformer, or a vector as it is."""
     return feature if feature.ndim == 2 else as_map(feature).mean(dim=(2, 3))

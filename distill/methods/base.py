@@ -79,6 +79,11 @@ class Method(nn.Module):
         """
         return student, taps
 
+    @classmethod
+    def redesigns(cls) -> bool:
+        """Whether it trains another network than the student alone."""
+        return cls.redesign is not Method.redesign
+
     def build(self, student: Tapped, teacher: Tapped, example: Batch, labels: Tensor) -> None:
         """Makes what belongs to the method, from both networks in evaluation mode and without gradient.
 

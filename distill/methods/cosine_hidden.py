@@ -50,8 +50,7 @@ class CosineHidden(Guided):
 
     def adapt(self, student: Output, teacher: Output) -> None:
         """Wants hidden layers."""
-        adapters.layers(student.features, "student", self.options.name)
-        adapters.layers(teacher.features, "teacher", self.options.name)
+        adapters.layer_pairs(student.features, teacher.features, self.options.name)
 
     def distance(self, student: Output, teacher: Output, batch: Batch) -> Tensor:
         """Of the last stages, maps at the smaller size."""

@@ -38,9 +38,8 @@ class FeatureMse(Guided):
 
     def adapt(self, student: Output, teacher: Output) -> None:
         """Makes the regressor: a 3x3 convolution, or a linear layer for vectors."""
-        adapters.layers(student.features, "student", self.options.name)
-        adapters.layers(teacher.features, "teacher", self.options.name)
-        ours, theirs = adapters.comparable(student.features[-1], teacher.features[-1])
+        last = adapters.layer_pairs(student.features, teacher.features, self.options.name)[-1]
+        ours, theirs = adapters.comparable(*last)
         widths = ours.shape[1], theirs.shape[1]
         self.regressor = nn.Linear(*widths) if ours.ndim == 2 else nn.Conv2d(*widths, 3, padding=1)
 

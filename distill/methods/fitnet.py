@@ -83,8 +83,6 @@ class Fitnet(Staged):
 
     def adapt(self, student: Output, teacher: Output) -> None:
         """Makes the regressor."""
-        adapters.layers(student.features, "student", self.options.name)
-        adapters.layers(teacher.features, "teacher", self.options.name)
         guided, hint = self._layers(student, teacher)
         # Behind batch norm a bias would have no gradient.
         parts = [adapters.regressor(guided, hint, bias=guided.ndim != 4)]
@@ -127,5 +125,5 @@ class Fitnet(Staged):
         return hint_loss(self.regressor(guided), hint)
 
     def _layers(self, student: Output, teacher: Output) -> tuple[Tensor, Tensor]:
-        pairs = adapters.pairs(student.features, teacher.features)
+        pairs = adapters.layer_pairs(student.features, teacher.features, self.options.name)
         return adapters.comparable(*pairs[min(self.options.hint, len(pairs)) - 1])

@@ -145,5 +145,4 @@ class Layerwise(Guided):
         own, other, name = student.features, teacher.features, self.options.name
         if self.options.loss in _OF_MAPS:
             return [adapters.same_size(*pair) for pair in adapters.map_pairs(own, other, name)]
-        found = adapters.pairs(adapters.layers(own, "student", name), adapters.layers(other, "teacher", name))
-        return [adapters.comparable(*pair) for pair in found]
+        return [adapters.comparable(*pair) for pair in adapters.layer_pairs(own, other, name)]

@@ -113,4 +113,4 @@ def _unfit(name: str, factory: type[Method]) -> str | None:
         return "needs no teacher"
     if "heads" in factory.taps:
         return "gives labels and teacher a head each"
-    return "trains another network than the student" if factory.redesign is not Method.redesign else None
+    return "trains another network than the student" if factory.redesigns() else None

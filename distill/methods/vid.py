@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.config.options import Positive
-from distill.methods.adapters import comparable, layers, pairs, regressor
+from distill.methods.adapters import comparable, layer_pairs, pairs, regressor
 from distill.methods.base import methods
 from distill.methods.guided import Guided, GuidedOptions
 from distill.types import Batch, Output
@@ -86,8 +86,7 @@ class Vid(Guided):
 
     def adapt(self, student: Output, teacher: Output) -> None:
         """One Gaussian for each pair of stages."""
-        own, other = layers(student.features, "student", "vid"), layers(teacher.features, "teacher", "vid")
-        stages = starmap(comparable, pairs(own, other))
+        stages = starmap(comparable, layer_pairs(student.features, teacher.features, "vid"))
         self.stages = nn.ModuleList(Gaussian(*stage, self.options.variance) for stage in stages)
 
     def distance(self, student: Output, teacher: Output, batch: Batch) -> Tensor:

@@ -54,7 +54,7 @@ def obstacle(network: nn.Module, method: Method, hparams: Hparams, device: torch
         return f"method {method.options.name} keeps something that cannot be stacked"
     if method.strong:
         return f"method {method.options.name} looks at two forms of each batch"
-    if type(method).redesign is not Method.redesign:
+    if method.redesigns():
         return f"method {method.options.name} trains another network than the student alone"
     if method.changes:
         return f"method {method.options.name} changes from epoch to epoch"
