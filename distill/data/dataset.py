@@ -33,6 +33,7 @@ class Dataset:
         augment: Random changes while the teacher learns.
         transfer_augment: Likewise, baseline and student.
         fingerprint: SHA-256 of what was loaded, before any option was applied.
+        maximum: The value of white in uint8 pictures.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Dataset:
     augment: Augmentation
     transfer_augment: Augmentation
     fingerprint: str
+    maximum: float = 255.0
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -96,6 +98,7 @@ def load(options: DatasetOptions) -> Dataset:
         augment=augmentation(options, shape),
         transfer_augment=augmentation(options, shape, student=True),
         fingerprint=source.fingerprint(),
+        maximum=source.maximum,
     )
 
 

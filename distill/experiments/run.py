@@ -205,6 +205,13 @@ def _facts(config: Config, request: Request, data: Dataset, device: Any, process
             "transfer": len(data.transfer),
             "val": len(data.val) if data.val is not None else 0,
             "test": len(data.test),
+            "train_by_class": torch.bincount(data.train.labels.cpu(), minlength=data.class_count).tolist(),
+            "input_shape": list(data.input_shape),
+            "maximum": None if data.test.inputs.dtype.is_floating_point else data.maximum,
+            "normalization": {
+                "offset": data.normalization.offset.tolist(),
+                "scale": data.normalization.scale.tolist(),
+            },
             "test_by_class": torch.bincount(data.test.labels.cpu(), minlength=data.class_count).tolist(),
         },
     }

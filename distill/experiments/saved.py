@@ -1,0 +1,192 @@
+"""A run that is over, opened again: its networks with their weights, its data, and how inputs are prepared."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from distill.config.compose import Registries, check
+from distill.config.model_options import ModelOptions
+from distill.config.schema import Config
+from distill.data import Dataset, datasets, load
+from distill.data.normalization import Normalization
+from distill.errors import ConfigError, DistillError
+from distill.experiments.plan import Node, plan
+from distill.methods import methods
+from distill.models import create, models, weights
+from distill.models.taps import resolve
+from distill.types import Batch
+
+_RECORD, _CONFIG, _WEIGHTS = "run.json", "config.resolved.yaml", "checkpoints"
+_REGISTRIES = Registries(models, datasets, methods)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A run that left its weights.
+
+    Attributes:
+        folder: Of the run.
+        facts: Its `run.json`.
+        config: What was asked for.
+        nodes: Its networks by role, those that left weights.
+        asked: The role whose file was named; `None` where the folder was.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    config: Config
+    nodes: dict[str, Node]
+    asked: str | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Name of each class."""
+        return tuple(self.facts["dataset"]["classes"])
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example: `(channels, height, width)` for pictures."""
+        return tuple(self.facts["dataset"]["input_shape"])
+
+    @property
+    def maximum(self) -> float | None:
+        """The value of white in raw pictures; `None` for inputs that are no uint8 pictures."""
+        return self.facts["dataset"]["maximum"]
+
+    @property
+    def normalization(self) -> Normalization:
+        """From raw inputs to what its networks take."""
+        found = self.facts["dataset"]["normalization"]
+        return Normalization(torch.tensor(found["offset"]), torch.tensor(found["scale"]))
+
+    def weights(self, role: str) -> Path:
+        """The file of a network's weights."""
+        return self.folder / _WEIGHTS / f"{role}.safetensors"
+
+    def role(self, wanted: str | None = None) -> str:
+        """The network that is meant: the one asked for, else the one whose file was named, else the student.
+
+        Raises:
+            DistillError: The run has no such network.
+        """
+        if wanted is None:
+            wanted = self.asked or list(self.nodes)[-1]
+        if wanted not in self.nodes:
+            raise DistillError(f"--role {wanted} is not allowed: {self.folder} has {', '.join(self.nodes)}.")
+        return wanted
+
+    def network(self, role: str, device: torch.device | str = "cpu") -> nn.Module:
+        """A network of the run with its weights, in evaluation mode; no data are read for it.
+
+        Args:
+            role: One of `nodes`.
+            device: Where to.
+
+        Raises:
+            DistillError: Its weights are missing or damaged, or its code is gone or has changed.
+        """
+        node = self.nodes[role]
+        with self._at_home():
+            network = self._fresh(node.model)
+            method = methods.find(node.method.name).factory(node.method)
+            if method.redesigns():
+                teacher_node = self.nodes[node.parents[0]]
+                teacher = self._fresh(teacher_node.model)
+                example = Batch(torch.zeros(2, *self.input_shape), torch.zeros(2).long(), torch.arange(2))
+                taps = [resolve(each.eval(), of.model) for each, of in ((network, node), (teacher, teacher_node))]
+                with torch.no_grad():
+                    network, _ = method.redesign(network, taps[0], teacher, taps[1], example)
+        weights.load_into(network, self.weights(role), str(self.weights(role)))
+        return network.eval().to(device)
+
+    def data(self) -> Dataset:
+        """The run's own data, loaded as it loaded them.
+
+        Raises:
+            DistillError: They are not there any more, or they have changed.
+        """
+        with self._at_home():
+            data = load(self.config.dataset)
+        if data.fingerprint != self.facts["dataset"]["fingerprint"]:
+            raise DistillError(
+                f"The data set {data.name} is not the one that {self.folder} learned from: its fingerprint is another."
+            )
+        return data
+
+    def _fresh(self, options: ModelOptions) -> nn.Module:
+        # What it began with is of no interest any more, and published weights would be downloaded.
+        plain: dict[str, Any] = {"checkpoint": None}
+        if "weights" in {field.name for field in fields(options)}:
+            plain["weights"] = None
+        return create(replace(options, **plain), self.input_shape, len(self.classes))
+
+    @contextmanager
+    def _at_home(self) -> Iterator[None]:
+        """Paths of the config are meant from where the command was given."""
+        home, here = Path(self.facts["directory"]), Path.cwd()
+        if home.is_dir():
+            os.chdir(home)
+        try:
+            yield
+        finally:
+            os.chdir(here)
+
+
+def open_run(path: Path) -> Saved:
+    """Opens a run by its folder, or by a file in it, such as `checkpoints/student.safetensors`.
+
+    Args:
+        path: As the user gave it.
+
+    Raises:
+        DistillError: There is no such run, it left no weights, or another version wrote it.
+    """
+    if not path.exists():
+        raise DistillError(f"There is no {path}: give the folder of a run, as under outputs/runs.")
+    folder = next((up for up in (path, *path.parents) if (up / _RECORD).is_file()), None)
+    if folder is None:
+        raise DistillError(_no_run(path))
+    facts = _facts(folder / _RECORD)
+    try:
+        config = check(OmegaConf.create((folder / _CONFIG).read_text(encoding="utf-8")), _REGISTRIES)  # type: ignore
+        facts["dataset"]["normalization"]
+    except ConfigError as error:
+        raise DistillError(f"{folder} cannot be opened: {' '.join(error.problems)}") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise DistillError(
+            f"{folder} cannot be opened: {_CONFIG} and {_RECORD} do not say what its networks are, as those of a run "
+            "that never began or of an older version do not."
+        ) from error
+    found = {str(node.role): node for node in plan(config)}
+    nodes = {role: node for role, node in found.items() if (folder / _WEIGHTS / f"{role}.safetensors").is_file()}
+    if not nodes:
+        raise DistillError(f"{folder} left no weights: it is {facts.get('status')}.")
+    asked = path.stem if path.suffix == ".safetensors" else None
+    return Saved(folder, facts, config, nodes, asked)
+
+
+def _no_run(path: Path) -> str:
+    below = sorted(record.parent for record in path.glob("*/run.json")) if path.is_dir() else []
+    if below:
+        return f"{path} holds {len(below)} runs: give the folder of one of them, such as {below[-1]}."
+    return f"{path} is not a run: a run is a folder with a {_RECORD}, which `distill train` leaves under outputs/runs."
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DistillError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(facts, dict) or not isinstance(facts.get("dataset"), dict):
+        raise DistillError(f"{path} is not the record of a run that began.")
+    return facts
