@@ -31,12 +31,14 @@ def _series(name: str, cells: list[Any]) -> pd.Series:
         return pd.Series([not missing(cell) and bool(cell) for cell in cells], dtype=bool)
     if kind == "text":
         return pd.Series(["" if missing(cell) else str(cell) for cell in cells], dtype=object)
-    return pd.Series([float("nan") if missing(cell) else float(cell) for cell in cells], dtype="float64")
+    return pd.Series([None if cell == "" else cell for cell in cells], dtype="float64")
 
 
 def records(df: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a data frame as mappings by column."""
-    return [{str(name): cell for name, cell in row.items()} for row in df.to_dict("records")]
+    names = [str(name) for name in df.columns]
+    columns = [df.iloc[:, place].tolist() for place in range(len(names))]
+    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
 def students(df: pd.DataFrame) -> pd.DataFrame:
@@ -60,10 +62,9 @@ def unique(df: pd.DataFrame) -> pd.DataFrame:
     again = df.sort_values("reused", kind="stable").duplicated(["role", "signature"]).reindex(df.index)
     kept = df[~(shared & again)].copy()
     for key in (name for name in df.columns if name not in COLUMNS or name in ("T", "alpha", "seed")):
-        values = df[shared].groupby(["role", "signature"])[key].nunique(dropna=False)
-        for role, signature in values[values > 1].index:
-            where = (kept["role"] == role) & (kept["signature"] == signature)
-            kept.loc[where, key] = "" if key not in COLUMNS else float("nan")
+        values = df[shared].groupby(["role", "signature"])[key].transform("nunique", dropna=False)
+        where = values.index[values > 1].intersection(kept.index)
+        kept.loc[where, key] = "" if key not in COLUMNS else float("nan")
     return kept.reset_index(drop=True)
 
 
@@ -90,8 +91,7 @@ def _values(found: pd.DataFrame, key: str) -> pd.Series:
     if key not in COLUMNS:
         return found[key]
     # A job that did not finish may not have known yet what this was; that is no value of its own.
-    known = is_finished(found) | ~found[key].map(missing).astype(bool)
-    return found.loc[known, key]
+    return found.loc[is_finished(found) | is_filled(found[key]), key]
 
 
 def setting(row: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -107,8 +107,13 @@ def order(df: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 def is_numeric(cells: pd.Series) -> bool:
     """Whether every non-empty cell is a number, and one at least is there."""
-    filled = cells[[not missing(cell) for cell in cells]]
+    filled = cells[is_filled(cells)]
     return len(filled) > 0 and bool(numeric(filled).notna().all())
+
+
+def is_filled(cells: pd.Series) -> pd.Series:
+    """Which cells are not empty."""
+    return cells.notna() & (cells != "")
 
 
 def numeric(cells: pd.Series) -> pd.Series:

@@ -26,6 +26,8 @@ class Field:
         text: Texts are aligned left, and may be shortened with an ellipsis.
         shorten_heading: Whether a number's heading may be shortened, down to the number.
         width: Cells and heading are shortened to this; `None` for as wide as they are.
+        brief: Cells that say less, which take the place of `cells` where the table is too wide.
+        yields: When they do, as a weight among those of the other columns.
     """
 
     heading: str
@@ -34,6 +36,8 @@ class Field:
     text: bool = False
     shorten_heading: bool = False
     width: int | None = None
+    brief: list[Text] | None = None
+    yields: float = 0.0
 
     def natural(self) -> int:
         """The width it takes now, in characters."""
@@ -51,18 +55,29 @@ class Field:
         return max((cell.cell_len for cell in self.cells), default=0)
 
 
-def show(fields: Sequence[Field], console: Console, title: str = "") -> None:
-    """Prints a table: whole if it fits, else without what weighs least, else with its texts shortened."""
-    console.print(_table(fit(fields, console.width), title), crop=False, no_wrap=True)
+def show(fields: Sequence[Field], console: Console, title: str = "") -> list[str]:
+    """Prints a table: whole if it fits, else without what weighs least, else with its texts shortened.
+
+    Returns:
+        The names of the columns that there was no room for, without their units.
+    """
+    fitting = fit(fields, console.width)
+    console.print(_table(fitting, title), crop=False, no_wrap=True)
+    kept = {field.heading for field in fitting}
+    return [field.heading.partition("\n")[0] for field in fields if field.heading not in kept]
 
 
 def fit(fields: Sequence[Field], width: int) -> list[Field]:
     """The columns that fit into `width` characters, shortened where they must be."""
     fields = list(fields)
+    shortened: list[tuple[Field, Field]] = []
     while _excess(fields, width) > 0:
-        light = min(fields, key=lambda field: field.weight)
+        light = min(fields, key=lambda field: field.weight if field.brief is None else field.yields)
         slack = max(fields, key=lambda field: field.natural() - field.least())
-        if light.weight < ESSENTIAL:
+        if light.brief is not None:
+            shortened.append((light, replace(light, cells=light.brief, brief=None)))
+            fields[fields.index(light)] = shortened[-1][1]
+        elif light.weight < ESSENTIAL:
             fields.remove(light)
         elif slack.natural() > slack.least():
             narrower = max(slack.least(), slack.natural() - _excess(fields, width))
@@ -71,6 +86,9 @@ def fit(fields: Sequence[Field], width: int) -> list[Field]:
             fields.remove(light)
         else:
             break
+    for whole, brief in shortened:  # what was given up later may have left room enough
+        again = [whole if field is brief else field for field in fields]
+        fields = again if _excess(again, width) <= 0 else fields
     return fields
 
 

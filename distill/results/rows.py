@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,19 @@ def write_csv(rows: Iterable[Mapping[str, Any]], path: Path, columns: Iterable[s
     """
     rows = list(rows)
     header = list(dict.fromkeys([*columns, *(key for row in rows for key in row)]))
+    return write_text(path, csv_text([header]) + csv_text(csv_cells(rows, header)))
+
+
+def csv_cells(rows: Iterable[Mapping[str, Any]], header: Sequence[str]) -> Iterator[list[str]]:
+    """The cells of rows as a CSV file holds them, in the order of a header."""
+    return ([_stored(key, row.get(key)) for key in header] for row in rows)
+
+
+def csv_text(lines: Iterable[Sequence[str]]) -> str:
+    """Lines of CSV, quoted where they must be."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_stored(key, row.get(key)) for key in header] for row in rows)
-    return write_text(path, text.getvalue())
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
 
 
 def _stored(key: str, value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,12 +10,18 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from distill.results.cells import key, role
 from distill.results.columns import COLUMNS, missing, shown, trained_in
-from distill.results.frame import Rows, frame, is_finished, is_numeric, order, records, unique, varying
+from distill.results.frame import Rows, frame, is_finished, order, records, unique, varying
 from distill.results.layout import ESSENTIAL, Field, show
-from distill.results.seeds import Group, groups, roles, several_seeds
+from distill.results.means import print_lost, print_means
+from distill.results.seeds import roles
+from distill.results.study import Study, study
 
-ROLE_STYLES = {"teacher": "blue", "baseline": "yellow", "student": "green"}
+# Beyond these nobody reads on: with several seeds it is the means that are read, with one the best settings.
+_ROWS_BESIDE_MEANS = 30
+_STUDENTS = 100
+_REASONS = 10
 
 
 def print_run(rows: Rows, console: Console) -> None:
@@ -31,21 +38,42 @@ def print_run(rows: Rows, console: Console) -> None:
     _print_reasons(df, console)
 
 
-def print_sweep(rows: Rows, console: Console) -> None:
-    """Prints one table over all runs, and a second one of means when there are several seeds.
+def print_sweep(rows: Rows, console: Console, found: Study | None = None, table: str = "report.csv") -> None:
+    """Prints one table over all runs, one of means when there are several seeds, and what weakens a conclusion.
 
     Args:
         rows: Of all runs, as `collect` joins them.
         console: As for `print_run`.
+        found: What they show together, where it is known.
+        table: The file that has the rows of a table that is too long to be read here.
     """
     everything = frame(rows)
+    found = found or study(everything)
     df = arranged(everything)
-    if len(df):
-        show(_fields(df, varying(everything, seed=True)), console)
+    seeds = found.several_seeds
+    if seeds and len(df) > _ROWS_BESIDE_MEANS:
+        _remark(f"The table of {len(df):,} networks, one by one, is left out here: it is in {table}.", console)
+    elif len(df):
+        best = _best(df) if not seeds else df
+        keys = varying(everything, seed=True)
+        print_lost(show(_fields(best, keys, found), console), keys, console, table)
+        if len(best) < len(df):
+            _remark(f"{len(df) - len(best):,} students that reached less are left out here: {table} has all.", console)
     _print_reasons(df, console)
-    if several_seeds(everything):
-        fields = _group_fields(groups(everything), varying(everything))
-        show(fields, console, title="Mean ± standard error over seeds")
+    if seeds:
+        print_means(found, console, table)
+    for warning in found.warnings:
+        console.print(Text(f"warning: {warning}", "yellow"))
+
+
+def _best(df: pd.DataFrame) -> pd.DataFrame:
+    reached = df["accuracy"].where(df["role"] == "student")
+    worst = reached.nlargest(_STUDENTS).min()
+    return df[(df["role"] != "student") | (reached >= worst)] if reached.count() > _STUDENTS else df
+
+
+def _remark(sentence: str, console: Console) -> None:
+    console.print(Text(sentence, "dim"))
 
 
 def arranged(df: pd.DataFrame) -> pd.DataFrame:
@@ -60,12 +88,37 @@ def reasons(df: pd.DataFrame) -> dict[str, list[str]]:
     """Why runs did not finish: status and reason, with the runs that it befell."""
     found: dict[str, list[str]] = {}
     for row in records(df[~is_finished(df)]):
-        reason = f"{row['status']}: {row['error'] or 'it left no reason behind'}"
+        silent = "it has not come to its end yet" if row["status"] == "running" else "it left no reason behind"
+        reason = f"{row['status']}: {row['error'] or silent}"
         found.setdefault(reason, []).append(str(row["run"]))
     return found
 
 
-def _fields(df: pd.DataFrame, keys: Sequence[str]) -> list[Field]:
+def jobs(runs: Sequence[str]) -> str:
+    """Runs in few words: `job 3`, `jobs 0-4, 7`, or their names where they are of no sweep or of several.
+
+    Args:
+        runs: Their names; a job of a sweep is `SWEEP/NUMBER_OVERRIDES`.
+    """
+    split = [re.fullmatch(r"(.*)/(\d+)(_.*)?", run) for run in runs]
+    if None in split or len({match[1] for match in split if match}) > 1:
+        return _few(list(runs))
+    numbers = sorted(int(match[2]) for match in split if match)
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], number]
+        else:
+            spans.append([number])
+    return f"job{'s' if len(numbers) > 1 else ''} {_few(['-'.join(map(str, span)) for span in spans])}"
+
+
+def _few(names: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _fields(df: pd.DataFrame, keys: Sequence[str], found: Study | None = None) -> list[Field]:
     rows = records(df)
 
     def measure(name: str, weight: float, show: Callable[[Mapping[str, Any]], str] | None = None) -> Field:
@@ -74,11 +127,14 @@ def _fields(df: pd.DataFrame, keys: Sequence[str]) -> list[Field]:
         cells = [Text(show(row) if show else shown(name, row[name])) for row in rows]
         return Field(column.heading + unit, cells, weight, text=column.kind == "text")
 
+    by_validation = found is not None and found.tried > 1 and found.chosen_by == "val_accuracy"
+    held_out = [Text(shown("val_accuracy", row["val_accuracy"] if by_validation else None)) for row in rows]
     fields = [
-        Field("", [_role(row["role"]) for row in rows], ESSENTIAL + 9),
+        Field("", [role(row["role"]) for row in rows], ESSENTIAL + 9),
         measure("model", 35),
-        *(_key(df, key) for key in keys if key != "model"),
-        Field("accuracy\n%", _accuracies(df), ESSENTIAL + 8),
+        *(key(name, df[name].tolist(), df["role"].tolist()) for name in keys if name != "model"),
+        Field("val\n%", held_out, 75),
+        Field("accuracy\n%", _accuracies(df, found), ESSENTIAL + 8),
         measure("gain", ESSENTIAL + 7),
         measure("recovered", 15),
         measure("params", 60),
@@ -93,56 +149,22 @@ def _fields(df: pd.DataFrame, keys: Sequence[str]) -> list[Field]:
     return [field for field in fields if any(field.cells)]
 
 
-def _role(role: str) -> Text:
-    return Text(role, ROLE_STYLES.get(role, ""))
-
-
 def _compression(row: Mapping[str, Any]) -> str:
     return "" if missing(row["compression"]) else f"{shown('compression', row['compression'])}x"
 
 
-def _key(df: pd.DataFrame, key: str) -> Field:
-    own = key in COLUMNS
-    cells = [
-        Text("default", "dim") if not own and missing(value) and role == "student" else Text(shown(key, value))
-        for role, value in zip(df["role"], df[key], strict=True)
+def _accuracies(df: pd.DataFrame, found: Study | None) -> list[Text]:
+    winner = found.winner if found is not None and found.tried > 1 else None
+    best = (df["role"] == "student") & df["run"].isin(() if winner is None else winner.rows["run"])
+    return [
+        Text(shown("accuracy", accuracy), "bold" if bold else "") if finished else Text(status, "bold red")
+        for accuracy, bold, status, finished in zip(df["accuracy"], best, df["status"], is_finished(df), strict=True)
     ]
-    weight = ESSENTIAL + 5 * (key == "method")  # the last of the keys that a narrow terminal has no room for
-    return Field(key, cells, weight, text=not is_numeric(df[key]), shorten_heading=not own)
-
-
-def _accuracies(df: pd.DataFrame) -> list[Text]:
-    rows = records(df)
-    reached = [row["accuracy"] for row in rows if row["role"] == "student" and not missing(row["accuracy"])]
-    cells = []
-    for row, finished in zip(rows, is_finished(df), strict=True):
-        best = len(reached) > 1 and row["role"] == "student" and row["accuracy"] == max(reached)
-        cells.append(
-            Text(shown("accuracy", row["accuracy"]), "bold" if best else "")
-            if finished
-            else Text(row["status"], "bold red")
-        )
-    return cells
-
-
-def _group_fields(found: Sequence[Group], keys: Sequence[str]) -> list[Field]:
-    reached = [group.accuracy.mean for group in found if group.role == "student"]
-
-    def style(group: Group) -> str:
-        return "bold" if len(reached) > 1 and group.role == "student" and group.accuracy.mean == max(reached) else ""
-
-    firsts = pd.concat([group.rows.iloc[:1] for group in found])
-    fields = [
-        Field("", [_role(group.role) for group in found], ESSENTIAL + 9),
-        Field("model", [Text(group.model) for group in found], 35, text=True),
-        *(_key(firsts, key) for key in keys if key != "model"),
-        Field("n", [Text(str(group.accuracy.n)) for group in found], ESSENTIAL + 6),
-        Field("accuracy\n%", [Text(group.accuracy.shown(100.0), style(group)) for group in found], ESSENTIAL + 8),
-        Field("paired gain\npoints", [Text(group.gain.shown(sign=True)) for group in found], ESSENTIAL + 7),
-    ]
-    return [field for field in fields if any(field.cells)]
 
 
 def _print_reasons(df: pd.DataFrame, console: Console) -> None:
-    for reason, runs in reasons(df).items():
-        console.print(Text(f"{reason} ({', '.join(runs)})", "red"))
+    found = reasons(df)
+    for reason, runs in list(found.items())[:_REASONS]:
+        console.print(Text(f"{reason} ({jobs(runs)})", "red"))
+    if len(found) > _REASONS:
+        console.print(Text(f"and {len(found) - _REASONS:,} more reasons", "red"))

@@ -1,43 +1,48 @@
-"""What the numbers say, in one plain sentence that claims no more than they show."""
+"""What a study shows, in plain words that claim no more than the numbers do."""
 
 from __future__ import annotations
 
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from distill.results.columns import missing
-from distill.results.frame import Rows, frame, is_finished, records, setting, students, varying
-from distill.results.seeds import Group, Mean, groups
+from distill.results.frame import is_finished, students
+from distill.results.statistics import LEVEL, SEEDS, Paired, p_shown
 
-SEEDS = 6
+if TYPE_CHECKING:
+    from distill.results.study import Group, Study
+
 HARD = "the same network trained on hard labels alone"
 
 
-def verdict(rows: Rows, runs: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Whether distillation helped, by how much, and how sure that is.
+def verdict(found: Study, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Whether distillation helped, which setting did best, by how much, and how sure that is.
 
     Args:
-        rows: Of one run or of several joined ones.
+        found: What the runs show together.
+        df: Their rows, also those of students that did not finish.
         runs: The runs' metadata (`run.json`): the size of the test set, and what was overridden.
 
     Returns:
-        One sentence.
+        One or two sentences.
     """
-    df = frame(rows)
     runs = [run for run in runs if run.get("status", "finished") == "finished"]
-    finished = [group for group in groups(df) if group.role == "student"]
-    unfinished = int((~is_finished(students(df))).sum())
-    if not finished:
+    unfinished, total = int((~is_finished(students(df))).sum()), len(students(df))
+    if not found.students:
         return _nothing(df)
-    if len(finished) > 1:
-        return _of_settings(df, finished, unfinished, runs)
-    group = finished[0]
-    sentence = _of_one(df, group, runs) if group.accuracy.n == 1 else _of_seeds(df, group, runs)
-    return sentence + _left_out(unfinished, len(students(df))) + "."
+    if found.winner is None:
+        names = sorted({name for name in students(df)["dataset"] if name})  # a run that never began knows none
+        return f"These runs learned {len(names)} data sets ({', '.join(names)}), whose accuracies do not compare."
+    left_out = f"; {unfinished} of {total} runs did not finish" if unfinished else ""
+    if found.tried > 1:
+        return _of_settings(found, found.winner, df, runs, left_out)
+    if found.winner.accuracy.n == 1:
+        return f"{_of_one(df, found.winner, runs)}{left_out}."
+    return _of_seeds(found, found.winner, df, runs, left_out)
 
 
 def _nothing(df: pd.DataFrame) -> str:
@@ -53,21 +58,17 @@ def _nothing(df: pd.DataFrame) -> str:
     )
 
 
-def _left_out(unfinished: int, total: int) -> str:
-    return f"; {unfinished} of {total} runs did not finish" if unfinished else ""
-
-
 def _of_one(df: pd.DataFrame, group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
     student = group.rows.iloc[0]
     run = df[df["run"] == student["run"]]
-    tests = _test_examples(runs)
+    tests = examples_tested(runs)
     seed = "" if missing(student["seed"]) else f" (seed {student['seed']:.0f})"
     sentence = f"In this one run{seed} the distilled student scored {_percent(student['accuracy'], tests)}"
     plain = _accuracy(run, "baseline")
     repeat = f"repeat with `{_repeat(runs, range(SEEDS))}`"
     if plain is None:
         return f"{sentence}; without a baseline it does not show whether distillation helped"
-    error = max(_sampling_error(p, tests) for p in (plain, student["accuracy"]))
+    error = max(sampling_error(p, tests) for p in (plain, student["accuracy"]))
     gain = student["accuracy"] - plain
     if gain == 0:
         sentence += f", exactly what {HARD} scored"
@@ -105,101 +106,140 @@ def _smaller(student: pd.Series) -> str:
     return f", with {ratio:.1f}x fewer parameters than the teacher" if ratio > 1 else ""
 
 
-def _of_seeds(df: pd.DataFrame, group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
-    n = group.accuracy.n
-    sentence = f"Over {n} seeds the distilled student scored {group.accuracy.shown(100.0)} % on average"
-    if not group.gain.n:
-        return f"{sentence}; without a baseline it does not show whether distillation helped"
-    sentence += f", {_gain_in_words(group.gain)} {HARD} (mean ± standard error, paired by seed)"
-    sentence += _smaller(group.rows.iloc[0])
-    if group.gain.n < 2:
-        return f"{sentence}; only one seed has a baseline, which does not tell luck from effect"
-    low, high = group.gain.interval()
-    interval = f"the 95 % interval of the gain, {low:+.2f} to {high:+.2f} points,"
-    if low > 0:
-        sentence += f"; {interval} lies above zero, so luck of the seed alone does not explain it"
-    elif high < 0:
-        sentence += f"; {interval} lies below zero: distillation did harm here"
-    else:
-        sentence += f"; {interval} includes zero, so these seeds do not show that distillation helps or harms"
+def _of_seeds(found: Study, group: Group, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]], left_out: str) -> str:
+    accuracy = f"{group.accuracy.shown(100.0)} % (mean ± standard deviation)"
+    sentence = f"Over {group.accuracy.n} seeds the distilled student scored {accuracy}"
+    if group.gain is None:
+        return f"{sentence}; without a baseline it does not show whether distillation helped{left_out}."
+    sentence += f", {_gap(group.gain.mean, HARD)}{_smaller(group.rows.iloc[0])}{left_out}."
+    sure = f"{_claim(found, group.gain)} {_evidence(found, group.gain)}"
+    if found.underpowered:
+        sure += f": {found.underpowered}; repeat with `{_repeat(runs, range(SEEDS))}`"
     run = df[df["run"].isin(group.rows["run"])]
-    best, plain = (Mean.of(run[run["role"] == role]["accuracy"]).mean for role in ("teacher", "baseline"))
+    best, plain = (run[run["role"] == role]["accuracy"].mean() for role in ("teacher", "baseline"))
     if best <= plain:
-        sentence += "; the teacher is on average no better than the baseline, so it had nothing to hand down"
-    return sentence
+        sure += "; the teacher is on average no better than the baseline, so it had nothing to hand down"
+    return f"{sentence} {sure}."
 
 
-def _gain_in_words(gain: Mean) -> str:
-    error = "" if gain.n < 2 else f" ± {gain.error:.2f}"
-    return f"{abs(gain.mean):.2f}{error} points {'above' if gain.mean >= 0 else 'below'}"
+def _of_settings(
+    found: Study, winner: Group, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]], left_out: str
+) -> str:
+    n, held_out = winner.accuracy.n, found.chosen_by == "val_accuracy"
+    name = "the default" if winner.label == "default" else winner.label
+    where = f" on validation examples ({100 * found.chosen(winner).mean:.2f} %)" if held_out else ""
+    over = f"(mean ± standard deviation over {n} seeds)" if n > 1 else "in one seed"
+    few = found.tried - len(found.eligible)
+    of_few = f", {few} of them with too few seeds to be chosen," if few else ""
+    sentence = f"Of {found.tried} settings{of_few} {name} did best{where}{_level(found, winner)}: "
+    sentence += f"{winner.accuracy.shown(100.0)} % on test {over}"
+    if winner.gain is not None:
+        sentence += f", {_gap(winner.gain.mean, HARD)}"
+    if found.by_method:
+        comparison = found.comparisons[0]
+        second = f"the next best method, {comparison.second.label}"
+        if winner.gain is not None and winner.gain.n > 1:
+            sentence += f" (corrected {_p(winner.gain.adjusted)})"
+        sentence += f"{',' if winner.gain is None else ' and'} {_gap(comparison.difference.mean, second)}"
+    return (
+        f"{sentence}{_smaller(winner.rows.iloc[0])}{left_out}. {_how_surely(found, winner)}{_advice(found, df, runs)}."
+    )
 
 
-def _of_settings(df: pd.DataFrame, found: Sequence[Group], unfinished: int, runs: Sequence[Mapping[str, Any]]) -> str:
-    keys = varying(df)
-    if "dataset" in keys:
-        names = sorted(set(students(df)["dataset"]))
-        return (
-            f"These runs learned {len(names)} data sets ({', '.join(names)}), whose accuracies do not compare: "
-            "report the runs of one at a time."
-        )
-    # Settings may differ in the network; then gains compare where accuracies do not.
-    compared = all(group.gain.n for group in found)
-    held_out = _held_out(found, runs)
-    row, best = _best(found, compared, held_out)
-    k = len(found)
-    named = setting(row, keys) or "the default"
-    if held_out:
-        chosen = f"did best on validation examples ({100 * max(held_out):.2f} %)"
-        sentence = f"Of {k} settings {named} {chosen}: {best.accuracy.shown(100.0)} % on test"
-    else:
-        # Where another setting scored higher, "best" would say too much.
-        did = "did best" if best.accuracy.mean >= max(group.accuracy.mean for group in found) else "gained most"
-        sentence = f"Of {k} settings {named} {did}: {best.accuracy.shown(100.0)} %"
-    if compared:
-        sentence += f", {_gain_in_words(best.gain)} {HARD}"
-        if best.gain.mean <= 0 and not held_out:
-            sentence += ", so none of them beat the baseline"
-    sentence += _over_seeds(best.accuracy.n)
-    sentence += _left_out(unfinished, len(students(df)))
+def _level(found: Study, winner: Group) -> str:
+    """Settings that no reader of the table could tell from the winner."""
+    reached = round(100 * found.chosen(winner).mean, 2)
+    others = sum(round(100 * found.chosen(group).mean, 2) == reached for group in found.students) - 1
+    return f", level with {others} other{'s' if others > 1 else ''} to two digits" if others else ""
+
+
+def _how_surely(found: Study, winner: Group) -> str:
+    gains = [group.gain.mean for group in found.students if group.gain is not None]
+    if len(gains) == found.tried and max(gains) <= 0 and not found.by_method:
+        return "None of them beat the baseline"
+    difference = found.comparisons[0].difference if found.by_method else winner.gain
+    if difference is None:
+        return "Without a baseline that does not show whether distillation helped"
+    if not difference.n:
+        return "The two methods have no seed in common, so they do not compare"
+    if difference.n == 1:
+        return "One seed does not tell luck from effect"
+    weak = f", {found.underpowered}" if found.underpowered else ""
+    return f"{_claim(found, difference)} {_evidence(found, difference)}{weak}"
+
+
+def _advice(found: Study, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]]) -> str:
+    assert found.winner is not None
+    compared = [found.comparisons[0].first, found.comparisons[0].second] if found.by_method else [found.winner]
     taken = int(df["seed"].max()) + 1 if df["seed"].notna().any() else 0
-    own = [run for run in runs if run.get("run") == row["run"]]
-    confirm = _repeat(own, range(taken, taken + SEEDS))
-    if held_out:
-        return f"{sentence}; test numbers had no part in the choice; see more seeds with `{confirm}`."
-    return f"{sentence}; the best of {k} was picked on test numbers, which flatters it: confirm it with `{confirm}`."
+    names = [group.rows["run"].iloc[0] for group in compared]
+    own = [run for name in names for run in runs if run.get("run") == name]
+    confirm = f"confirm it on fresh seeds with `{_repeat(own, range(taken, taken + SEEDS))}`"
+    if found.chosen_by == "accuracy":
+        return f"; the best of {found.tried} was picked on test numbers, which flatters it: {confirm}"
+    settled = found.comparisons and found.comparisons[0].difference.adjusted <= LEVEL
+    return "; test numbers had no part in the choice" + ("" if settled else f": {confirm}")
 
 
-def _held_out(found: Sequence[Group], runs: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Mean accuracy of each setting on validation examples, 0..1; empty unless it is known of all."""
-    known = {run["run"]: float(run["val_accuracy"]) for run in runs if run.get("val_accuracy") is not None}
-    means = [Mean.of(known[name] for name in group.rows["run"] if name in known) for group in found]
-    return [mean.mean for mean in means] if all(mean.n for mean in means) else []
+def _claim(found: Study, difference: Paired) -> str:
+    """What may be said of a difference over several seeds."""
+    surely = difference.adjusted <= LEVEL
+    if found.by_method:
+        return "Luck of the seed does not explain which method is ahead" if surely else "Which is better stays open"
+    if surely:
+        return "Luck of the seed does not explain the gain" if difference.mean > 0 else "Distillation did harm here"
+    if found.underpowered:
+        return "Whether that is more than luck of the seed stays open"
+    return "These seeds do not show that distillation helps or harms"
 
 
-def _best(found: Sequence[Group], compared: bool, held_out: Sequence[float]) -> tuple[dict[str, Any], Group]:
-    """The setting to recommend, and its first row; examples that nobody trained or tests on choose fairly."""
-    reached = held_out or [group.gain.mean if compared else group.accuracy.mean for group in found]
-    best = found[max(range(len(found)), key=lambda number: reached[number])]
-    return records(best.rows)[0], best
+def _evidence(found: Study, difference: Paired) -> str:
+    """`(paired by seed: 95 % interval +0.93 to +1.99 points, better in 6 of 6 seeds, p = .031)`."""
+    told = _p(difference.p)
+    if found.compared > 1:
+        why = f"after Holm's correction for {found.compared} comparisons of methods"
+        if not found.by_method:
+            why = f"corrected for the choice among {found.compared} settings"
+        corrected = "also" if p_shown(difference.adjusted) == p_shown(difference.p) else p_shown(difference.adjusted)
+        told += f", {corrected} {why}"
+    return (
+        f"(paired by seed: 95 % interval {difference.interval(sign=True)} points, better in "
+        f"{difference.wins * difference.n:g} of {difference.n} seeds, {told})"
+    )
 
 
-def _over_seeds(n: int) -> str:
-    return ", in one seed" if n == 1 else f" (mean ± standard error over {n} seeds)"
+def _p(p: float) -> str:
+    text = p_shown(p)
+    return f"p {text[0]} {text[1:]}" if text.startswith("<") else f"p = {text}"
+
+
+def _gap(points: float, other: str) -> str:
+    if math.isnan(points):
+        return f"beside {other}"
+    return f"{abs(points):.2f} points {'above' if points > 0 else 'below'} {other}" if points else f"level with {other}"
 
 
 def _repeat(runs: Sequence[Mapping[str, Any]], seeds: range) -> str:
-    overrides: Mapping[str, str] = runs[0].get("overrides") or {} if runs else {}
-    places = runs[0].get("places") or [] if runs else []
-    kept = [*places, *(f"{key}={value}" for key, value in overrides.items() if key != "seed")]
+    """The command that runs the first run's setting, and of a second run that differs in its method alone this too."""
+    asked = [{key: value for key, value in (run.get("overrides") or {}).items() if key != "seed"} for run in runs]
+    overrides: dict[str, str] = asked[0] if asked else {}
+    alike = len(asked) == 2 and {**overrides, "method": ""} == {**asked[1], "method": ""} and overrides != asked[1]
+    if alike and "method" in overrides:
+        overrides = {**overrides, "method": f"{overrides['method']},{asked[1]['method']}"}
+    kept = [*(runs[0].get("places") or [] if runs else []), *(f"{key}={value}" for key, value in overrides.items())]
+    if seeds.start == 0:
+        return shlex.join(["distill", "train", *kept, f"seeds={len(seeds)}"])
     return shlex.join(["distill", "train", "-m", *kept, f"seed={','.join(map(str, seeds))}"])
 
 
-def _test_examples(runs: Sequence[Mapping[str, Any]]) -> int | None:
+def examples_tested(runs: Sequence[Mapping[str, Any]]) -> int | None:
+    """The size of the smallest test set of some runs, where it is known."""
     sizes = [(run.get("dataset") or {}).get("test") for run in runs]
     return min((int(size) for size in sizes if size), default=None)
 
 
-def _sampling_error(share: float, tests: int | None) -> float:
+def sampling_error(share: float, tests: int | None) -> float:
+    """Standard error of a share of test examples, 0..1; 0 where their number is not known."""
     return math.sqrt(share * (1 - share) / tests) if tests else 0.0
 
 

@@ -1,15 +1,16 @@
 import io
-import math
 import re
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from distill.results.collect import collect
-from distill.results.seeds import Mean, groups
+from distill.results.study import study
 from distill.results.terminal import print_run, print_sweep
 
 from .conftest import three
@@ -79,20 +80,95 @@ def test_a_reused_network_says_so():
     assert "reused" in next(line for line in console.export_text().splitlines() if "teacher" in line)
 
 
-def test_seeds_are_aggregated_as_the_statistics_module_does(tmp_path: Path, leave: Leave):
+def over_seeds(tmp_path: Path, leave: Leave, **more: Any) -> pd.DataFrame:
     for seed, (student, baseline) in enumerate(zip(ACCURACIES, BASELINES, strict=True)):
-        leave(f"s/{seed}", three(student, baseline, seed=seed), {"seed": str(seed)})
-    leave("s/again", three(ACCURACIES[0], BASELINES[0], seed=0), {"seed": "0"})
-    df = collect([tmp_path]).rows
-    group = next(group for group in groups(df) if group.role == "student")
+        leave(f"sweeps/s/{seed}", three(student, baseline, seed=seed, **more), {"seed": str(seed)})
+    return collect([tmp_path]).rows
+
+
+def test_seeds_are_aggregated_as_the_statistics_module_does(tmp_path: Path, leave: Leave):
+    console = terminal(120)
+    print_sweep(over_seeds(tmp_path, leave), console)
+    student = [line for line in console.export_text().splitlines() if "student " in line][-1]
     gains = [100 * (s - b) for s, b in zip(ACCURACIES, BASELINES, strict=True)]
-    for mean, values in ((group.accuracy, ACCURACIES), (group.gain, gains)):
-        assert mean.n == 4
-        assert mean.mean == pytest.approx(statistics.mean(values))
-        assert mean.error == pytest.approx(statistics.stdev(values) / math.sqrt(4))
+    accuracy = f"{100 * statistics.mean(ACCURACIES):.2f} ± {100 * statistics.stdev(ACCURACIES):.2f}"
+    assert accuracy in student
+    # All four differences have the same sign: p is 2/16.
+    assert re.search(
+        rf"{re.escape(f'{statistics.mean(gains):+.2f}')}  \+\d\.\d\d to \+\d\.\d\d  \.125   4/4$", student.strip()
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (80, {"± 0.51", "interval", "wins", ".125"}),
+        (60, {"± 0.51", "interval", ".125"}),
+        (56, {"interval", ".125"}),
+        (50, {"± 0.51", ".125"}),
+        (40, {".125"}),
+    ],
+)
+def test_a_narrow_table_of_means_gives_up_what_decides_least(tmp_path: Path, leave: Leave, width: int, shown: set[str]):
+    console = terminal(width)
+    print_sweep(over_seeds(tmp_path, leave), console)
+    text = console.export_text()
+    table = text[text.index("Mean ±") : text.index("Gain over")]
+    assert max(len(line.rstrip()) for line in table.splitlines()) <= width
+    assert {word for word in ("± 0.51", "interval", "wins", ".125") if word in table} == shown
+    assert {"95.42", "+1.33"} <= set(table.split())
+
+
+def test_wins_are_explained_only_where_they_are_shown(tmp_path: Path, leave: Leave):
+    found = over_seeds(tmp_path, leave)
+    for width in (80, 60):
+        console = terminal(width)
+        print_sweep(found, console)
+        explained = "wins: seeds in which it is better" in " ".join(console.export_text().split())
+        assert explained == (width == 80)
+
+
+def test_keys_that_a_narrow_table_has_no_room_for_are_named(tmp_path: Path, leave: Leave):
+    for i, (T, decay, seed) in enumerate((T, decay, seed) for T in (1.0, 4.0) for decay in (0, 1) for seed in (0, 1)):
+        keys = {"T": f"{T:g}", "hparams.student.weight_decay": f"0.{decay}", "hparams": "smoke" * (1 + decay)}
+        leave(f"s/{i}", three(0.94 + 0.01 * decay, seed=seed, T=T, alpha=decay / 2), {**keys, "seed": str(seed)})
+    console = terminal(44)
+    print_sweep(collect([tmp_path]).rows, console)
+    means = console.export_text().split("Mean ±")[1].split("Gain over")[0]
+    heading = means.splitlines()[3].split()
+    assert "T" in heading
+    assert not any(word.endswith("decay") for word in heading)
+    assert "No room here for hparams.student.weight_decay" in " ".join(means.split())
+
+
+def test_methods_are_shown_beside_one_another(tmp_path: Path, leave: Leave):
+    for i, (method, seed) in enumerate((method, seed) for method in ("at", "rkd") for seed in range(2)):
+        leave(f"sweeps/s/{i}", three(0.95 + 0.01 * (method == "at") + 0.001 * seed, seed=seed, method=method))
     console = terminal(100)
-    print_sweep(df, console)
-    assert f"{statistics.mean(gains):+.2f} ± {statistics.stdev(gains) / 2:.2f}" in console.export_text()
+    print_sweep(collect([tmp_path]).rows, console)
+    text = console.export_text()
+    line = next(line for line in text.splitlines() if line.strip().startswith("at "))
+    assert line.split() == ["at", "rkd", "2", "+1.00", "+1.00", "to", "+1.00", ".5", "2/2"]
+
+
+def test_many_runs_of_several_seeds_are_left_to_the_file(tmp_path: Path, leave: Leave):
+    for i, (T, seed) in enumerate((float(T), seed) for T in range(1, 16) for seed in range(2)):
+        leave(f"sweeps/s/{i}", three(0.95, seed=seed, T=T), {"T": f"{T:g}", "seed": str(seed)})
+    console = terminal(100)
+    print_sweep(collect([tmp_path]).rows, console, table="results.csv")
+    text = console.export_text()
+    assert "The table of 34 networks, one by one, is left out here: it is in results.csv." in text
+    assert sum("student " in line for line in text.splitlines()) == 15
+
+
+def test_runs_that_failed_for_one_reason_are_told_by_their_numbers(tmp_path: Path, leave: Leave):
+    for i in (*range(9), 12, 13, 20):
+        leave(f"sweeps/2026/{i}_seed={i}__T=0", None, {"T": "0"}, "failed", "T=0 is not allowed.")
+    console = terminal(200)
+    print_sweep(collect([tmp_path]).rows, console)
+    text = console.export_text()
+    assert "failed: T=0 is not allowed. (jobs 0-8, 12-13, 20)" in text
+    assert "__T=0" not in text
 
 
 def test_seeds_of_two_precisions_are_two_groups(tmp_path: Path, leave: Leave):
@@ -100,19 +176,7 @@ def test_seeds_of_two_precisions_are_two_groups(tmp_path: Path, leave: Leave):
         for seed, (student, baseline) in enumerate(zip(ACCURACIES, BASELINES, strict=True)):
             rows = [{**row, "precision": precision} for row in three(student, baseline, seed=seed)]
             leave(f"s/{precision}{seed}", rows, {"seed": str(seed), "precision": precision})
-    found = [group for group in groups(collect([tmp_path]).rows) if group.role == "student"]
-    assert [group.accuracy.n for group in found] == [4, 4]
-
-
-def test_the_interval_is_students_t():
-    # Gosset 1908, the ten differences of sleep gained: mean 1.58, 95 % interval 0.70 to 2.46.
-    low, high = Mean.of([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]).interval()
-    assert (round(low, 2), round(high, 2)) == (0.70, 2.46)
-
-
-def test_one_seed_has_no_error():
-    assert Mean.of([0.5]).shown(100) == "50.00"
-    assert Mean.of([]).shown() == ""
+    assert [group.accuracy.n for group in study(collect([tmp_path]).rows).students] == [4, 4]
 
 
 def test_long_texts_are_shortened_before_numbers_are(tmp_path: Path, leave: Leave):
