@@ -22,7 +22,7 @@ from distill.errors import ConfigError
 _HPARAMS_OF_NO_ROLE = ("teacher", "student", "limit_test")
 _REFERENCE = re.compile(r"^\$\{(\.*)([\w.@]+)\}$")
 _NETWORKS = ("teacher", "student")
-_GROUPS = (*_NETWORKS, "dataset", "method", "hparams", "store", "checkpoint")
+_GROUPS = (*_NETWORKS, "dataset", "method", "hparams", "tracker", "store", "checkpoint")
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
 
@@ -34,6 +34,7 @@ class Registries:
     models: Registry[Any]
     datasets: Registry[Any]
     methods: Registry[Any]
+    trackers: Registry[Any]
 
 
 def check(composed: DictConfig, registries: Registries) -> Config:
@@ -41,7 +42,7 @@ def check(composed: DictConfig, registries: Registries) -> Config:
 
     Args:
         composed: What Hydra composed from `train.yaml`.
-        registries: Where the options of each named network, data set and method are found.
+        registries: Where the options of each named network, data set, method and tracker are found.
 
     Returns:
         The run as dataclasses.
@@ -85,6 +86,7 @@ class _Checker:
             "student_hparams": self._group(Hparams, "hparams", "student"),
             "store": self._group(StoreOptions, "store"),
             "checkpoint": self._group(CheckpointOptions, "checkpoint"),
+            "trackers": self._trackers(registries.trackers),
             "run": self._read(RunOptions, self._run_values(), ()),
         }
         self._problems += self._unknown_hparams()
@@ -93,9 +95,20 @@ class _Checker:
         teacher = parts["teacher"]
         if teacher is not None and not teacher.train and teacher.source is None:
             self._problems.append("teacher.train=false needs weights: give teacher.checkpoint=FILE.")
+        self._problems += self._nothing_to_select_by(parts)
         if self._problems:
             raise ConfigError(*dict.fromkeys(self._problems))
         return Config(**parts)
+
+    def _nothing_to_select_by(self, parts: Mapping[str, Any]) -> Iterator[str]:
+        dataset = parts["dataset"]
+        for network in _NETWORKS:
+            options, hparams = parts[network], parts[f"{network}_hparams"]
+            if None in (dataset, options, hparams) or dataset.val_fraction or not options.train:
+                continue
+            if hparams.select == "best_val":
+                key = self._spelled(("hparams", network, "select"))
+                yield f"{key}=best_val is not allowed without validation examples: give dataset.val_fraction=0.2."
 
     def _mapping(self, *at: str) -> Mapping[str, Any] | None:
         values: Mapping[str, Any] = self._values
@@ -123,6 +136,23 @@ class _Checker:
             self._problems.append(f"{group}.name: {error}")
             return None
         return self._read(entry.options, values, (group,))
+
+    def _trackers(self, registry: Registry[Any]) -> tuple[Any, ...]:
+        """Several may be chosen, each with keys under its name."""
+        if self._values.get("tracker") is None:
+            return ()
+        found: list[Any] = []
+        for name in self._mapping("tracker") or ():
+            values = self._mapping("tracker", name)
+            if values is None:
+                continue
+            try:
+                entry = registry.find(name)
+            except ConfigError as error:
+                self._problems.append(f"tracker: {error}")
+                continue
+            found.append(self._read(entry.options, {"name": name, **values}, ("tracker", name)))
+        return tuple(found)
 
     def _read(self, cls: type[AnyOptions], values: Mapping[str, Any], at: tuple[str, ...]) -> AnyOptions | None:
         options, problems = read(cls, values, lambda path: self._spelled((*at, *path)))

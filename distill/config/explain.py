@@ -23,6 +23,8 @@ def explain(error: Exception, words: Sequence[str]) -> str:
     message = str(error)
     if match := _OPTIONS.search(message):
         return _no_option(match[1], match[2], (match[3] or "").split(), words)
+    if match := re.search(r"Could not load '([\w@]+)/([^']*)'", message):  # one of several
+        return _no_option(match[1], match[2], [choice.name for choice in tree.choices(match[1])], words)
     if match := re.search(r"Could not override '([^']+)'", message):
         return _no_key(match[1], words)
     if match := re.search(r"Interpolation key '([^']+)' not found", message):
@@ -64,12 +66,17 @@ def no_name(error: BaseException, words: Sequence[str]) -> str | None:
         error: What Hydra raised.
         words: The command line after `distill train`.
     """
-    if "Config group override must be a string" not in str(error):
+    listed = isinstance(error, TypeError) and "is not iterable" in str(error)
+    if not listed and "Config group override must be a string" not in str(error):
         return None
     given = ((word, *word.lstrip("+").split("=", 1)) for word in words if "=" in word)
     groups = (*tree.groups(), *tree.MOUNTS)
-    named = (word for word, key, value in given if key in groups and re.fullmatch(r"null|true|false|[\d.e+-]+", value))
-    word = next(named, "An option of a group")
+    one = r"(null|true|false|[\d.e+-]+)"
+    wrong = rf"\[(.*,)?\s*{one}\s*(,.*)?\]" if listed else one
+    word = next((word for word, key, value in given if key in groups and re.fullmatch(wrong, value)), None)
+    if word is None and listed:
+        return None
+    word = word or "An option of a group"
     return f"{word} is not allowed: it must be the name of one of those that `distill list` shows; or leave it out."
 
 
@@ -85,7 +92,7 @@ def _no_option(group: str, option: str, options: Sequence[str], words: Sequence[
 
 
 def _no_key(key: str, words: Sequence[str]) -> str:
-    for group in ("method", "dataset"):
+    for group in ("method", "dataset", "tracker"):
         owners = tree.owners(key, group)
         asked = next((word.partition("=")[2].split(",") for word in words if word.startswith(f"{group}=")), [])
         without = ",".join(name for name in asked if name not in owners)

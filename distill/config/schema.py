@@ -20,6 +20,7 @@ from distill.config.options import (
 )
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
+SelectName = Literal["last", "best_val"]
 
 # What `epochs: auto` aims at.
 _USUAL_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 1500, 10, 300
@@ -51,6 +52,7 @@ class Hparams(Options):
             and doubles it when memory runs out. The gradient is that of the whole batch, except
             through batch norm, which sees a part at a time.
         on_nan: What to do when a loss or a gradient is NaN or infinite: `stop`, or `skip` the step and count it.
+        select: The epoch whose weights are kept: the `last` one, or that with the best accuracy on validation examples.
     """
 
     epochs: Count | Literal["auto"] = "auto"
@@ -72,6 +74,7 @@ class Hparams(Options):
     precision: PrecisionName = "auto"
     accumulate: Count | Literal["auto"] = 1
     on_nan: Literal["stop", "skip"] = "stop"
+    select: SelectName = "last"
 
     @property
     def epoch_count(self) -> int:
@@ -134,6 +137,7 @@ class RunOptions(Options):
     seed: Natural = 0
     device: str = "auto"
     precision: PrecisionName = "auto"
+    select: SelectName = "last"
     compile: Flag = False
     deterministic: Flag = False
     verbosity: Literal["normal", "quiet"] = "normal"
@@ -154,6 +158,7 @@ class Config:
         store: Where trained networks are kept.
         checkpoint: When the state of a training is written.
         run: Everything else.
+        trackers: Options of each tracker that follows the run.
     """
 
     teacher: ModelOptions
@@ -165,3 +170,4 @@ class Config:
     store: StoreOptions
     checkpoint: CheckpointOptions
     run: RunOptions
+    trackers: tuple[Options, ...] = ()

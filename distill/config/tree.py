@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ MOUNTS = ("model@teacher", "model@student")
 _PACKAGE = "# @package"
 _GLOBAL = f"{_PACKAGE} _global_"
 
+# What the command line takes beside the keys of the config.
+WORDS = ("seeds", "resume")
 
 # Words of the command line, and the group each stands for.
 KINDS = {
@@ -26,6 +29,7 @@ KINDS = {
     "methods": "method",
     "hparams": "hparams",
     "experiments": "experiment",
+    "trackers": "tracker",
 }
 
 
@@ -86,7 +90,7 @@ def owners(key: str, group: str = "method") -> list[str]:
 def known_keys() -> list[str]:
     """Every key that some run can have, as written on the command line, and the groups to choose from."""
     root = yaml.safe_load((folder() / "train.yaml").read_text(encoding="utf-8"))
-    keys = {*_keys(root, hidden=("defaults", "hydra")), *MOUNTS}
+    keys = {*_keys(root, hidden=("defaults", "hydra")), *MOUNTS, *WORDS}
     keys |= {group for group in groups() if mounts(group) == [group]}
     for group in groups():
         for path in (folder() / group).rglob("*.yaml"):
@@ -174,4 +178,4 @@ def _keys(values: dict[str, Any], prefix: str = "", hidden: tuple[str, ...] = ("
 
 def _refers(value: Any) -> bool:
     """Whether it is the value of another key, which is listed there."""
-    return isinstance(value, str) and value.startswith("${")
+    return isinstance(value, str) and re.fullmatch(r"\$\{[^}]*\}", value) is not None

@@ -28,7 +28,7 @@ from distill.training.world import World
 from distill.types import Batch
 
 # Feature maps of more pictures leave the caches of a CPU, which then takes two to three times as long.
-_EVALUATION_BATCH = 250
+EVALUATION_BATCH = 250
 STILL = Augmentation()
 
 
@@ -95,7 +95,7 @@ class Assembly:
             student=student,
             teacher=teacher,
             batches=batches,
-            val=self._batches(self._val, _EVALUATION_BATCH, 0) if self._val is not None else None,
+            val=self._held_out(),
             test=self._tests(),
             hparams=node.hparams,
             seed=seed,
@@ -154,7 +154,7 @@ class Assembly:
     def _asked(self, live: Live, method: Method, batches: Batches) -> TeacherOutputs:
         """The teacher's outputs, kept where that is exact."""
         if cacheable(method, batches, self._data.class_count):
-            return Cached(live, batches, _EVALUATION_BATCH)
+            return Cached(live, batches, EVALUATION_BATCH)
         return live
 
     def _network(self, node: Node) -> nn.Module:
@@ -189,7 +189,10 @@ class Assembly:
         return placed
 
     def _tests(self) -> Batches:
-        return self._batches(self._test, _EVALUATION_BATCH, 0)
+        return self._batches(self._test, EVALUATION_BATCH, 0)
+
+    def _held_out(self) -> Batches | None:
+        return None if self._val is None else self._batches(self._val, EVALUATION_BATCH, 0)
 
     def _learned(self, node: Node, size: int, seed: int, *, strong: bool = False) -> Batches:
         """What a network learns from."""

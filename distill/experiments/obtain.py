@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from distill.config.schema import Config
 from distill.data import Dataset, check_batch_size
 from distill.errors import ConfigError, TrainingError
-from distill.experiments.assembly import Assembly, Obtained, options_of, outputs_of
+from distill.experiments.asking import Asking
+from distill.experiments.assembly import Obtained, options_of, outputs_of
 from distill.experiments.display import Display
 from distill.experiments.plan import Node
 from distill.experiments.signature import ingredients, signature
@@ -27,9 +28,12 @@ from distill.training.class_prior import unseen
 from distill.training.device import describe, out_of_memory, threads_for
 from distill.training.fit import fit
 from distill.training.interrupt import Stop
-from distill.training.measure import measure
+from distill.training.measure import VERSION, Measured, measure
 from distill.training.task import Trained
 from distill.training.world import ALONE, World
+
+# What is known of a network since it was trained, and no later look at it tells.
+_OF_TRAINING = ("epochs", "epoch", "memory_mb", "energy_wh")
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Made:
     failure: TrainingError | None = None
 
 
-class Workshop(Assembly):
+class Workshop(Asking):
     """Obtains the networks of one run, one after the other.
 
     Args:
@@ -214,19 +218,25 @@ class Workshop(Assembly):
         artifact = self._store.find(node.role, identity, self._display.warn)
         if artifact is not None and self._too_old(artifact):
             return None
-        if artifact is None or artifact.record.measures["device"] == describe(self._device):
+        if artifact is None:
+            return None
+        known = artifact.record.measures
+        current = known.get("version") == VERSION
+        if current and known["device"] == describe(self._device):
             return artifact
-        # Another device gives another latency: measure again, train nothing.
-        network, method = self._network(node), self._method(node)
-        if method.redesigns():
-            with self._teacher(parents[0], method) as teacher:
-                network, student = self._pupil(node, network, method, teacher)
-            student.close()  # hooks would count in its latency
-        weights.load_into(network, artifact.weights, f"{node.role} in the store")
-        measures, predictions = self._measured(node, network)
-        measures = {**measures, "epochs": artifact.record.measures["epochs"]}
-        record = replace(artifact.record, measures=measures, predictions=predictions.tolist())
-        return Artifact(artifact.folder, record)
+        # Another device gives another latency, and another version knows other measures: train nothing.
+        measured = self._measured(node, self._stored(node, parents, artifact))
+        trained = {name: known.get(name) for name in _OF_TRAINING}
+        if not current and trained["epoch"] is None:
+            trained["epoch"] = known["epochs"] or None  # before there was a choice it was the last
+        record = replace(
+            artifact.record,
+            measures={**_recorded(measured), **trained},
+            predictions=measured.predictions.tolist(),
+        )
+        again = Artifact(artifact.folder, record) if current else self._store.amend(artifact, record)
+        self._remember(again, node, "test", measured.logits)
+        return again
 
     def _make(self, node: Node, parents: list[Obtained], made_of: dict[str, Any], identity: str) -> Artifact:
         self._display.begin(node.role)
@@ -241,7 +251,7 @@ class Workshop(Assembly):
     def _keep(
         self, node: Node, trained: Trained, method: Method, made_of: dict[str, Any], identity: str, stack: int = 1
     ) -> Artifact:
-        measures, predictions = self._measured(node, trained.network)
+        measured = self._measured(node, trained.network)
         record = Record(
             role=node.role,
             signature=identity,
@@ -250,8 +260,13 @@ class Workshop(Assembly):
             method=node.method.name,
             ingredients=made_of,
             history=trained.history,
-            measures={**measures, "epochs": len(trained.history)},
-            predictions=predictions.tolist(),
+            measures={
+                **_recorded(measured),
+                **trained.spent.columns,
+                "epochs": len(trained.history),
+                "epoch": trained.epoch or None,
+            },
+            predictions=measured.predictions.tolist(),
             seconds=trained.seconds,
             created=time.time(),
             adapters=count.parameters(method),
@@ -263,13 +278,19 @@ class Workshop(Assembly):
             if method.state_dict():
                 weights.save(method.state_dict(), adapters)
 
-        return self._store.put(record, write)
+        artifact = self._store.put(record, write)
+        self._remember(artifact, node, "test", measured.logits)
+        if node.examples == "transfer":
+            self._remember(artifact, node, "transfer", self._asked_now(artifact, trained.network, self._shown(node)))
+        return artifact
 
-    def _measured(self, node: Node, network: nn.Module) -> tuple[dict[str, Any], Tensor]:
+    def _measured(self, node: Node, network: nn.Module) -> Measured:
         lacks = None
         if node.examples == "transfer":
             lacks = unseen(self._data.transfer.labels, self._data.train.labels, self._data.class_count)
-        return measure(network, self._tests(), self._precision(node, network), lacks)
+        counts = torch.bincount(self._data.train.labels.cpu(), minlength=self._data.class_count).tolist()
+        precision = self._precision(node, network)
+        return measure(network, self._tests(), precision, val=self._held_out(), counts=counts, lacks=lacks)
 
     def _train(
         self, node: Node, network: nn.Module, parents: list[Obtained], checkpoint: Path
@@ -279,3 +300,7 @@ class Workshop(Assembly):
             self._outputs = outputs_of(training)
             with threads_for(self._work(node, training.network)):
                 return fit(training, checkpoint, self._display, self._stop), training.method
+
+
+def _recorded(measured: Measured) -> dict[str, Any]:
+    return {**measured.columns, **measured.details, "version": VERSION}

@@ -43,7 +43,7 @@ def ingredients(
         "recipe": RECIPE,
         "model": _model(node),
         "method": asdict(node.method),
-        "hparams": {**asdict(node.hparams), "precision": precision},
+        "hparams": {**_hparams(node), "precision": precision},
         "data": _data(node, options, data),
         "parents": [identity for _, identity in parents],
         # Where a method reads networks matters to what it teaches, and to no network that is not taught.
@@ -55,6 +55,13 @@ def signature(ingredients: dict[str, Any]) -> str:
     """Sixteen hexadecimal digits that differ when an ingredient does."""
     text = json.dumps(ingredients, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _hparams(node: Node) -> dict[str, Any]:
+    values = asdict(node.hparams)
+    if values["select"] == "last":  # as it always was before there was a choice
+        values.pop("select")
+    return values
 
 
 def _taps(network: Node, taught: Node) -> dict[str, Any]:

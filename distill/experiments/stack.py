@@ -235,7 +235,6 @@ class Bench(Workshop):
 
     def _train_stack(self, stack: list[Wanted]) -> bool:
         """Trains networks as one; false when memory is too small for that."""
-        first = stack[0]
         self._say(f"{count(stack)} as one training ({differences(stack)})")
         with ExitStack() as held:
             for each in sorted(stack, key=lambda each: each.name):
@@ -243,19 +242,19 @@ class Bench(Workshop):
             missing = [each for each in stack if self._trainable(each)]
             if missing:
                 held.enter_context(self._display.plan([stacked.NAME]))
-                self._display.begin(stacked.NAME)
-                trainings = [self._assembled(each, held) for each in stack]
-                work = self._work(first.node, trainings[0].network) * len(stack)
+                self._display.begin(stacked.NAME, len(stack))
                 results: Sequence[Trained | TrainingError] = ()
-                try:
-                    with threads_for(work):
+                with ExitStack() as hooked:  # hooks would count in the latency that is measured below
+                    trainings = [self._assembled(each, hooked) for each in stack]
+                    hooked.enter_context(threads_for(self._work(stack[0].node, trainings[0].network) * len(stack)))
+                    try:
                         results = stacked.fit(trainings, self._folder(stack) / _STATE, self._display, self._stop)
-                except RuntimeError as error:
-                    if not out_of_memory(error):
-                        raise
-                    self._say(f"{count(stack)} one by one: together they do not fit into memory")
-                    shutil.rmtree(self._folder(stack), ignore_errors=True)
-                    return False
+                    except RuntimeError as error:
+                        if not out_of_memory(error):
+                            raise
+                        self._say(f"{count(stack)} one by one: together they do not fit into memory")
+                        shutil.rmtree(self._folder(stack), ignore_errors=True)
+                        return False
                 for each, training, result in zip(stack, trainings, results, strict=True):
                     if each not in missing:
                         continue

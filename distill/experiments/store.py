@@ -21,7 +21,8 @@ from distill.files import sync_folder, unwritable, write_text
 # Raise it when older versions of this program could not read what this one keeps.
 FORMAT = 1
 
-_WEIGHTS, _ADAPTERS, _META = "weights.safetensors", "adapters.safetensors", "meta.json"
+WEIGHTS = "weights.safetensors"
+_ADAPTERS, _META = "adapters.safetensors", "meta.json"
 _AROUND = ("format", "sha256", "seal")  # what stands in meta.json beside the record
 # Folders of a moment: about to become a network, giving way to one, being removed.
 _SCRATCH = (".new-", ".replaced-", ".old-")
@@ -79,7 +80,7 @@ class Artifact:
     @property
     def weights(self) -> Path:
         """The file of the network's weights."""
-        return self.folder / _WEIGHTS
+        return self.folder / WEIGHTS
 
     @property
     def size(self) -> int:
@@ -154,7 +155,7 @@ class Store:
         with self._writing():
             try:
                 fresh.mkdir(parents=True)
-                write(fresh / _WEIGHTS, fresh / _ADAPTERS)
+                write(fresh / WEIGHTS, fresh / _ADAPTERS)
                 write_text(fresh / _META, json.dumps(_meta(record, _digests(fresh)), indent=1))
                 if folder.exists():
                     folder.rename(self._beside(folder, "replaced"))
@@ -168,6 +169,22 @@ class Store:
             if rest.suffix == ".partial" or rest.suffix.startswith(_SCRATCH):
                 shutil.rmtree(rest, ignore_errors=True)
         return Artifact(folder, record)
+
+    def amend(self, artifact: Artifact, record: Record) -> Artifact:
+        """Records something else of a network that stays as it is.
+
+        Args:
+            artifact: The network; the caller holds its lock.
+            record: What is known of it now.
+
+        Raises:
+            DistillError: The store cannot be written; what was recorded stays.
+        """
+        path = artifact.folder / _META
+        with self._writing():
+            digests = json.loads(path.read_text(encoding="utf-8"))["sha256"]
+            write_text(path, json.dumps(_meta(record, digests), indent=1))
+        return Artifact(artifact.folder, record)
 
     def _bring_back(self, folder: Path) -> bool:
         """Undoes half a replacement, the only moment at which a network is not in its place."""

@@ -18,11 +18,13 @@ from distill.errors import TrainingError
 from distill.seeds import seed_torch, stream_seed
 from distill.training import checkpoint, evaluate
 from distill.training.checkpoints import Checkpoints
+from distill.training.costs import Costs
 from distill.training.descent import Descent
 from distill.training.device import out_of_memory, synchronize
 from distill.training.finite import Finite
 from distill.training.interrupt import Stop
 from distill.training.schedules import learning_rate
+from distill.training.selection import Selection
 from distill.training.tally import Tally
 from distill.training.task import EpochRow, Listener, Trained, Training
 from distill.training.teacher_outputs import nobody
@@ -84,6 +86,8 @@ class _Loop:
         parameters = [*training.network.parameters(), *training.method.parameters()]
         self._descent = Descent(parameters, training.hparams, training.precision, training.world)
         self._average = copy.deepcopy(training.network) if training.hparams.ema else None
+        self._selection = Selection(training.hparams.select, (self._evaluated, training.method))
+        self._costs = Costs(self._device, training.world)
         self._history: list[EpochRow] = []
         self._epoch = 0
         self._step = 0  # of the epoch
@@ -102,8 +106,10 @@ class _Loop:
             self._run_epoch()
             self._finish_epoch()
             self._heed(self._checkpoints.due(epoch_ended=True))
+        self._selection.settle()
         seconds = sum(row["seconds"] for row in self._history)
-        return Trained(self._evaluated.eval(), self._history, seconds)
+        network = self._evaluated.eval()
+        return Trained(network, self._history, seconds, self._selection.epoch, self._costs.spent())
 
     @property
     def _evaluated(self) -> nn.Module:
@@ -156,6 +162,7 @@ class _Loop:
         if now - self._looked_at < _SECONDS_BETWEEN_LOOKS[self._device.type]:
             return
         self._looked_at = now
+        self._costs.look()
         epochs, steps = self._training.hparams.epoch_count, self._steps
         done = (self._epoch * steps + self._step) / (epochs * steps)
         loss = self._tally.loss(self._step - 1).item()
@@ -225,6 +232,7 @@ class _Loop:
         self._history.append(row)
         self._listener.epoch(row, training.hparams.epoch_count)
         self._epoch += 1
+        self._selection.saw(self._epoch, row["val_accuracy"])
         self._step = 0
         self._tally = Tally(self._rows, self._device)
 
@@ -260,7 +268,7 @@ class _Loop:
             "tally": self._tally.state(),
             "random": checkpoint.random_state(self._device),
         }
-        ranks = training.world.gather(own)
+        ranks, costs = training.world.gather(own), self._costs.state()
         if not training.world.leads:
             return
         self._checkpoints.write(
@@ -269,6 +277,8 @@ class _Loop:
                 "method": training.method.state_dict(),
                 **self._descent.state(),
                 "average": self._average.state_dict() if self._average is not None else None,
+                "selection": self._selection.state(),
+                "costs": costs,
                 "history": json.dumps(self._history),  # one string: pickling every number takes long
                 "epoch": self._epoch,
                 "step": self._step,
@@ -295,7 +305,10 @@ class _Loop:
             self._descent.restore(state)
             if self._average is not None:
                 self._average.load_state_dict(state["average"])
+            self._selection.restore(state["selection"])
+            self._costs.restore(state["costs"])
             self._history = json.loads(state["history"])
+            self._listener.resumed(self._history)
             self._epoch, self._step = state["epoch"], state["step"]
             self._parts = max(self._parts, state["parts"])
             if self._step:

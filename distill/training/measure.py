@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,50 +11,110 @@ from torch import Tensor, nn
 from distill.data.batches import Batches
 from distill.models import count
 from distill.training import evaluate
+from distill.training.calibration import calibration_error, fit_temperature
+from distill.training.class_groups import group_accuracy
 from distill.training.class_prior import Unseen, corrected
 from distill.training.device import describe
+from distill.training.latency import latency
 from distill.training.precision import Precision
+from distill.training.scores import scaled_reliability, score
+
+# Raise it when a measure is added or means something else: stored networks are then measured again.
+VERSION = 1
+DETAILS = ("class_accuracy", "confusions", "reliability")
 
 _LATENCY_BATCH = 64
+_SECONDS_ALONE, _SECONDS_BATCH = 1.0, 0.5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found out about a network.
+
+    Attributes:
+        columns: Of the results table, by name.
+        details: What has no place in a table: the `DETAILS` as in `details.json`, and `unseen` as
+            `class_prior.corrected` tells it, where there are classes that it never saw.
+        predictions: `[examples]` most likely class of each test example, on the CPU.
+        logits: `[examples, classes]` its answers to the test examples, fp32.
+    """
+
+    columns: dict[str, Any]
+    details: dict[str, Any]
+    predictions: Tensor
+    logits: Tensor
 
 
 def measure(
-    network: nn.Module, test: Batches, precision: Precision, lacks: Unseen | None = None
-) -> tuple[dict[str, Any], Tensor]:
+    network: nn.Module,
+    test: Batches,
+    precision: Precision,
+    *,
+    val: Batches | None = None,
+    counts: Sequence[int] | None = None,
+    lacks: Unseen | None = None,
+) -> Measured:
     """Measures a trained network.
 
     Args:
         network: On the device of `precision`.
         test: The test examples.
         precision: Of the forward pass, for accuracy and latency alike.
+        val: Validation examples, by which a temperature for its logits is found; without them there is none.
+        counts: Training examples of each class, by which classes are head, mid or tail.
         lacks: Classes that it never saw an example of, if there are any.
-
-    Returns:
-        Columns of the results table by name, with `class_accuracy` and, as `class_prior.corrected` tells it, `unseen`
-        beside them; and the most likely class of each test example, `[examples]`.
     """
-    answers, labels = evaluate.logits(network, test.in_order(), precision)
-    scores = evaluate.score(answers, labels)
+    logits, labels = evaluate.logits(network, test.in_order(), precision)
+    columns, details, predictions = _quality(logits, labels, counts)
+    columns |= {"val_accuracy": None, "temperature": None, "ece_scaled": None}
+    if val is not None:
+        held_out, truth = evaluate.logits(network, val.in_order(), precision)
+        columns["val_accuracy"] = int((held_out.argmax(dim=1) == truth).sum()) / len(truth)
+        temperature = fit_temperature(held_out.cpu(), truth.cpu())
+        if temperature is not None:
+            scaled = scaled_reliability(logits, labels, temperature)
+            details["reliability"]["scaled"] = scaled
+            columns |= {"temperature": temperature, "ece_scaled": calibration_error(scaled)}
+    if lacks is not None:
+        details["unseen"] = found = corrected(logits, labels, lacks)
+        for kind in ("prior", "oracle"):
+            columns |= {f"accuracy_{kind}": found[kind]["accuracy"], f"shift_{kind}": found[kind]["shift"]}
+    return Measured({**columns, **_costs(network, test, precision)}, details, predictions, logits)
+
+
+def _quality(
+    logits: Tensor, labels: Tensor, counts: Sequence[int] | None
+) -> tuple[dict[str, Any], dict[str, Any], Tensor]:
+    scores = score(logits, labels)
+    columns: dict[str, Any] = {
+        name: getattr(scores, name) for name in ("accuracy", "top5", "errors", "nll", "brier", "ece")
+    }
+    if counts is not None:
+        groups = group_accuracy(counts, scores.class_accuracy)
+        columns |= {f"accuracy_{group}": share for group, share in groups.items()}
+    details = {
+        "class_accuracy": scores.class_accuracy,
+        "confusions": scores.confusions,
+        "reliability": {"raw": scores.reliability, "scaled": None},
+    }
+    return columns, details, scores.predictions
+
+
+def _costs(network: nn.Module, test: Batches, precision: Precision) -> dict[str, Any]:
     inputs = next(test.in_order(_LATENCY_BATCH)).inputs
-    measures = {
+    alone = latency(network, inputs[:1], precision, _SECONDS_ALONE)
+    many = latency(network, inputs, precision, _SECONDS_BATCH)
+    return {
         "params": count.parameters(network),
         "size_mb": count.size_bytes(network) / 1e6,
         "flops": count.flops(network, tuple(inputs.shape[1:]), precision.device),
-        "latency_ms": evaluate.latency(network, inputs[:1], precision),
-        "latency_batch_ms": evaluate.latency(network, inputs, precision),
+        "latency_ms": alone.median,
+        "latency_p99_ms": alone.p99,
+        "throughput": alone.throughput,
+        "latency_batch_ms": many.median,
+        "latency_batch_p99_ms": many.p99,
+        "throughput_batch": many.throughput,
         "batch": len(inputs),
-        "accuracy": scores.accuracy,
-        "top5": scores.top5,
-        "nll": scores.nll,
-        "ece": scores.ece,
-        "errors": scores.errors,
-        "class_accuracy": scores.class_accuracy,
         "precision": precision.name,
         "device": describe(precision.device),
     }
-    if lacks is not None:
-        found = corrected(answers, labels, lacks)
-        measures["unseen"] = found
-        for kind in ("prior", "oracle"):
-            measures |= {f"accuracy_{kind}": found[kind]["accuracy"], f"shift_{kind}": found[kind]["shift"]}
-    return measures, scores.predictions

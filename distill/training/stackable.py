@@ -133,8 +133,8 @@ def trial(trainings: Sequence[Training]) -> Trial:
 
 
 def _bytes(members: Members, activations: int, training: Training) -> int:
-    """Weights with their gradients, moments and a copy; what the backward pass needs; what an evaluation holds."""
-    weights = members.weights[0].nbytes * 7
+    """Weights with their gradients, moments and copies; what the backward pass needs; what an evaluation holds."""
+    weights = members.weights[0].nbytes * (7 + (training.hparams.select == "best_val"))
     test = training.test
     evaluated = min(test.batch_size, len(test.split)) / training.batches.batch_size
     return int(weights + activations * (2 + evaluated))

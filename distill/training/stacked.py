@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import time
@@ -16,11 +17,13 @@ from distill.errors import TrainingError
 from distill.seeds import seed_torch, stream_seed
 from distill.training import checkpoint
 from distill.training.checkpoints import Checkpoints
+from distill.training.costs import Costs, Spent
 from distill.training.finite import Finite
 from distill.training.interrupt import Stop
 from distill.training.members import Members
 from distill.training.schedules import learning_rate
 from distill.training.stacked_optimizers import StackedOptimizer
+from distill.training.stacked_selection import StackedSelection
 from distill.training.stacked_tally import StackedTally
 from distill.training.task import EpochRow, Listener, Trained, Training
 
@@ -59,6 +62,8 @@ class _Loop:
         decays = [training.hparams.ema for training in trainings]
         self._average = self._weights.clone() if any(decays) else None
         self._keep = torch.tensor(decays, device=self._device)[:, None]
+        self._selection = StackedSelection(self._first.hparams.select, self._evaluated)
+        self._costs = Costs(self._device)
         self._histories: list[list[EpochRow]] = [[] for _ in trainings]
         self._failures: list[TrainingError | None] = [None] * len(trainings)
         self._epochs = self._first.hparams.epoch_count
@@ -87,9 +92,17 @@ class _Loop:
         training, failure = self._trainings[number], self._failures[number]
         if failure is not None:
             return failure
-        self._members.write(self._evaluated[number], training)
+        weights, epoch = self._selection.kept(self._evaluated, number)
+        self._members.write(weights, training)
         history = self._histories[number]
-        return Trained(training.network.eval(), history, sum(row["seconds"] for row in history))
+        seconds = sum(row["seconds"] for row in history)
+        return Trained(training.network.eval(), history, seconds, epoch, self._share)
+
+    @functools.cached_property
+    def _share(self) -> Spent:
+        """What one member took: of the energy an equal part, and of the memory nobody can say."""
+        joules = self._costs.spent().joules
+        return Spent(None, None if joules is None else joules / len(self._trainings))
 
     @property
     def _evaluated(self) -> Tensor:
@@ -138,6 +151,7 @@ class _Loop:
         if now - self._reported < _SECONDS_BETWEEN_REPORTS:
             return
         self._reported = now
+        self._costs.look()
         done = (self._epoch * self._steps + self._step) / (self._epochs * self._steps)
         self._listener.step(NAME, self._epoch + 1, self._epochs, done, self._tally.loss(self._step - 1))
 
@@ -164,6 +178,7 @@ class _Loop:
             self._histories[number].append(row)
         self._listener.epoch(self._mean_row(), self._epochs)
         self._epoch += 1
+        self._selection.saw(self._epoch, vals, self._evaluated)
         self._step = 0
         self._tally = StackedTally(len(self._trainings), self._rows, self._device)
 
@@ -210,6 +225,8 @@ class _Loop:
             "weights": self._weights,
             "optimizer": self._optimizer.state(),
             "average": self._average,
+            "selection": self._selection.state(),
+            "costs": self._costs.state(),
             "histories": json.dumps(self._histories),  # one string: pickling every number takes long
             "failures": json.dumps([failure and [str(failure), failure.facts] for failure in self._failures]),
             "epoch": self._epoch,
@@ -228,6 +245,8 @@ class _Loop:
             self._optimizer.restore(state["optimizer"])
             if self._average is not None:
                 self._average.copy_(state["average"])
+            self._selection.restore(state["selection"])
+            self._costs.restore(state["costs"])
             self._histories = json.loads(state["histories"])
             self._failures = [told and TrainingError(told[0], **told[1]) for told in json.loads(state["failures"])]
             self._epoch, self._step = state["epoch"], state["step"]

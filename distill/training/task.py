@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import nn
@@ -11,6 +11,7 @@ from distill.config.schema import Hparams
 from distill.data.batches import Batches
 from distill.methods import Method
 from distill.models.taps import Tapped
+from distill.training.costs import Spent
 from distill.training.precision import Precision
 from distill.training.teacher_outputs import TeacherOutputs
 from distill.training.world import ALONE, World
@@ -61,11 +62,15 @@ class Trained:
         network: In evaluation mode, with the weights to keep.
         history: One row per epoch: losses by name, accuracies 0..1, learning rate, seconds.
         seconds: Time spent on steps, over all sittings; evaluation is not counted.
+        epoch: Whose weights these are, from 1; 0 for a network that was not trained.
+        spent: Memory and energy, over all sittings.
     """
 
     network: nn.Module
     history: list[EpochRow]
     seconds: float
+    epoch: int = 0
+    spent: Spent = field(default_factory=Spent)
 
 
 class Listener(Protocol):
@@ -76,6 +81,9 @@ class Listener(Protocol):
 
     def epoch(self, row: EpochRow, epochs: int) -> None:
         """Called after each epoch."""
+
+    def resumed(self, rows: list[EpochRow]) -> None:
+        """Called when training goes on from a checkpoint, with the epochs that lie behind it."""
 
     def warn(self, text: str) -> None:
         """Called when something is not as it should be, and training goes on."""

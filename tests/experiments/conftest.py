@@ -25,6 +25,8 @@ from distill.config.schema import Config
 from distill.data import datasets
 from distill.methods import methods
 from distill.models import models
+from distill.tracking import trackers
+from distill.training import latency
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def little_timing(monkeypatch) -> None:
+    """Timing networks for the table takes longer than training them here, and no test looks at times."""
+    monkeypatch.setattr(latency, "_REPEATS", 5)
 
 
 @pytest.fixture
@@ -117,6 +125,6 @@ def configure() -> Callable[..., Config]:
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(tree.folder()), version_base="1.3"):
             composed = compose("train", [*overrides])
-        return check(composed, Registries(models, datasets, methods))
+        return check(composed, Registries(models, datasets, methods, trackers))
 
     return configured

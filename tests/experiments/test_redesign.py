@@ -122,9 +122,9 @@ def test_no_hook_counts_in_what_is_measured_anew(train, monkeypatch, method):
     hooks: list[int] = []
     plain = obtain.measure
 
-    def measured(network, *rest):
+    def measured(network, *rest, **more):
         hooks.append(sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in network.modules()))
-        return plain(network, *rest)
+        return plain(network, *rest, **more)
 
     monkeypatch.setattr(obtain, "describe", lambda device: "another one")
     monkeypatch.setattr(obtain, "measure", measured)

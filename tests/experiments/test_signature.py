@@ -93,6 +93,17 @@ def test_what_leaves_the_weights_alone_leaves_the_signature_alone(configure, usu
     assert changed(usual, signatures(configure(override))) == set()
 
 
+def test_which_epoch_is_kept_counts_unless_it_is_the_last(configure):
+    held_out = "dataset.val_fraction=0.1"
+    before = signatures(configure(held_out))
+    assert signatures(configure(held_out, "select=last")) == before
+    assert changed(before, signatures(configure(held_out, "select=best_val"))) == ALL
+    assert changed(before, signatures(configure(held_out, "hparams.student.select=best_val"))) == {BASELINE, STUDENT}
+    config = configure(held_out)
+    node = plan(config)[0]
+    assert "select" not in ingredients(node, config.dataset, load(config.dataset), "auto", [])["hparams"]
+
+
 def test_the_size_of_an_augmentation_counts_once_it_is_on(configure):
     small, large = (signatures(configure("dataset.augment=jitter", f"dataset.jitter={n}")) for n in (1, 2))
     assert changed(small, large) == ALL

@@ -23,14 +23,17 @@ SMOKE = ("-m", "hparams=smoke", "verbosity=quiet")
 STACKED = (*SMOKE, "hydra/launcher=stacked")
 GRID = ("T=1,4", "alpha=0.3,0.7")
 # What two sweeps may differ in: the clock, and what depends on it.
-_CLOCK = ("run", "seconds", "latency_ms", "latency_batch_ms", "reused")
+_CLOCK = ("run", "seconds", "reused", "memory_mb", "energy_wh", "throughput", "throughput_batch")
+_ROUNDED = ("nll", "ece", "brier", "kl", "train_kl")
 
 
 def _table(left: Any) -> list[dict[str, str]]:
-    rows = [{key: value for key, value in row.items() if key not in _CLOCK} for row in left.rows]
+    rows = [
+        {key: value for key, value in row.items() if key not in _CLOCK and not key.startswith("latency")}
+        for row in left.rows
+    ]
     for row in rows:
-        row["nll"] = f"{float(row['nll']):.4f}" if row["nll"] else ""
-        row["ece"] = f"{float(row['ece']):.4f}" if row["ece"] else ""
+        row |= {key: f"{float(row[key]):.4f}" for key in _ROUNDED if row[key]}
     return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
 
 

@@ -30,6 +30,7 @@ class Watcher:
     on_step: Callable[[], None] = lambda: None
     steps: int = 0
     rows: list[EpochRow] = field(default_factory=list)
+    rows_before: list[EpochRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def step(self, role: str, epoch: int, epochs: int, progress: float, loss: float) -> None:
@@ -42,6 +43,9 @@ class Watcher:
         self.rows.append(row)
         if len(self.rows) == self.stop_at_epoch:
             self.stop.number = 15
+
+    def resumed(self, rows: list[EpochRow]) -> None:
+        self.rows_before = list(rows)
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)

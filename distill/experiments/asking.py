@@ -1,0 +1,119 @@
+"""What stored networks answer, and how far a student's answers are its teacher's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from distill.config.schema import Config
+from distill.data import Batches, Dataset, Split
+from distill.experiments import answers
+from distill.experiments.assembly import EVALUATION_BATCH, Assembly, Obtained
+from distill.experiments.display import Display
+from distill.experiments.plan import Node
+from distill.experiments.store import Artifact
+from distill.models import weights
+from distill.training import evaluate
+from distill.training.fidelity import fidelity
+from distill.training.precision import Precision
+from distill.training.world import World
+
+# Of the transfer set; their mean tells as much as that of a million.
+_MOST_EXAMPLES = 10_000
+
+
+class Asking(Assembly):
+    """Asks networks of the store, at most once for the same examples.
+
+    Args:
+        config: The run.
+        data: Loaded.
+        device: Where to compute.
+        display: Is told what happens.
+        world: The processes that run this together.
+    """
+
+    def __init__(self, config: Config, data: Dataset, device: torch.device, display: Display, world: World):
+        super().__init__(config, data, device, display, world)
+        self._samples: dict[int, Split] = {}
+
+    def fidelity(self, one: Obtained, teacher: Obtained | None) -> dict[str, float | None]:
+        """How far a network answers what the teacher answers, on test examples and on those that it learned from.
+
+        Args:
+            one: The network.
+            teacher: The teacher of the run, if it has one.
+
+        Returns:
+            Columns of the results table; none for the teacher itself.
+        """
+        if teacher is None or one.node.role == "teacher":
+            return {}
+        return self._world.together(lambda: self._compared(one, teacher))
+
+    def _compared(self, one: Obtained, teacher: Obtained) -> dict[str, float | None]:
+        columns: dict[str, float | None] = {}
+        for split, batches, prefix in (("test", self._tests(), ""), ("transfer", self._shown(one.node), "train_")):
+            student, taught = (
+                self._recalled(each, split, batches, one.node, [teacher] if each.node.parents else [])
+                for each in (one, teacher)
+            )
+            found = fidelity(student, taught, batches.split.labels)
+            columns |= {f"{prefix}{name}": value for name, value in asdict(found).items()}
+        return columns
+
+    def _recalled(self, one: Obtained, split: str, batches: Batches, pupil: Node, parents: list[Obtained]) -> Tensor:
+        shape = (len(batches.split), self._data.class_count)
+
+        def ask() -> Tensor:
+            return self._asked_now(one.artifact, self._stored(one.node, parents, one.artifact), batches)
+
+        return answers.recall(self._place(one.artifact, pupil, split), shape, ask)
+
+    def _asked_now(self, artifact: Artifact, network: nn.Module, batches: Batches) -> Tensor:
+        precision = Precision(artifact.record.measures["precision"], self._device)
+        return evaluate.logits(network, batches.in_order(), precision)[0]
+
+    def _remember(self, artifact: Artifact, pupil: Node, split: str, logits: Tensor) -> None:
+        answers.keep(self._place(artifact, pupil, split), logits)
+
+    def _place(self, artifact: Artifact, pupil: Node, split: str) -> Path:
+        """The file of a network's answers.
+
+        Args:
+            artifact: The network.
+            pupil: Whose transfer set it is asked about.
+            split: `test` or `transfer`.
+        """
+        question = answers.Question(
+            split,
+            self._data.fingerprint,
+            self._config.dataset,
+            artifact.record.measures["device"],
+            artifact.record.measures["precision"],
+            *((pupil.hparams.limit_examples, _MOST_EXAMPLES) if split == "transfer" else ()),
+        )
+        return artifact.folder / question.file
+
+    def _shown(self, pupil: Node) -> Batches:
+        """What a student may see, as it is; of very many examples some, evenly spread."""
+        split = self._examples(pupil)
+        if len(split) > _MOST_EXAMPLES:
+            if id(split) not in self._samples:
+                spread = torch.arange(_MOST_EXAMPLES, device=split.device) * len(split) // _MOST_EXAMPLES
+                self._samples[id(split)] = split.take(spread)
+            split = self._samples[id(split)]
+        return self._batches(split, EVALUATION_BATCH, 0)
+
+    def _stored(self, node: Node, parents: list[Obtained], artifact: Artifact) -> nn.Module:
+        """A network as the store has it, on the device."""
+        network, method = self._network(node), self._method(node)
+        if method.redesigns():
+            with self._teacher(parents[0], method) as teacher:
+                network, student = self._pupil(node, network, method, teacher)
+            student.close()  # hooks would count in its latency
+        weights.load_into(network, artifact.weights, f"{node.role} in the store")
+        return network
