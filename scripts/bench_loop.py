@@ -60,6 +60,7 @@ from distill.experiments.plan import plan
 from distill.experiments.store import Store
 from distill.methods import methods
 from distill.models import weights
+from distill.tracking import trackers
 from distill.training import device as devices
 from distill.training import fit as fitting
 from distill.training import optimizers
@@ -262,6 +263,9 @@ class _TakingTurns:
     def step(self, role: str, epoch: int, epochs: int, progress: float, loss: float) -> None:
         pass
 
+    def resumed(self, rows: Sequence[EpochRow]) -> None:
+        pass
+
     def warn(self, text: str) -> None:
         print(text, file=sys.stderr)
 
@@ -325,7 +329,7 @@ def _measure(case: _Case, data_words: Sequence[str], rounds: int, device: str, f
 
 def _config(words: Sequence[str]) -> Config:
     with initialize_config_dir(str(tree.folder()), version_base="1.3"):
-        return check(compose("train", list(words)), Registries(models.models, datasets, methods))
+        return check(compose("train", list(words)), Registries(models.models, datasets, methods, trackers))
 
 
 def _network(config: Config, data: Dataset) -> nn.Module:

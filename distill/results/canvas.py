@@ -27,16 +27,28 @@ ROLE_COLOURS = {"teacher": BLUE, "baseline": ORANGE, "student": GREEN}
 OTHERS = (VERMILION, PURPLE, SKY, BLACK)
 INK, FAINT = "#333333", "#dddddd"
 DPI = 160
+_SOFTWARE = "distill"
 
 
-def new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of axes side by side; sizes in inches. Needs no display, and leaves pyplot alone."""
+def new(
+    width: float, height: float, columns: int = 1, rows: int = 1, widths: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of axes side by side, row after row; sizes in inches. Needs no display, and leaves pyplot alone.
+
+    Args:
+        width: Of the figure.
+        height: Of the figure.
+        columns: Axes in a row.
+        rows: How many rows.
+        widths: Of the columns, relative to each other; `None` for equal ones.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = [figure.add_subplot(1, columns, column + 1) for column in range(columns)]
+    grid = figure.add_gridspec(rows, columns, width_ratios=widths)
+    axes = [figure.add_subplot(grid[row, column]) for row in range(rows) for column in range(columns)]
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color("#888888")
@@ -49,8 +61,14 @@ def new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axe
 def save(figure: Figure, path: Path) -> Path:
     """Writes the figure as PNG, whole or not at all."""
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
+    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": _SOFTWARE})
     return write_bytes(path, drawn.getvalue())
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a picture was drawn by this program, as the PNG itself says near its beginning."""
+    with path.open("rb") as file:
+        return f"Software\0{_SOFTWARE}".encode() in file.read(512)
 
 
 def colours(roles: Sequence[str]) -> dict[str, str]:

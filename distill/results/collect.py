@@ -1,26 +1,28 @@
-"""Finds run folders on disk and joins what they hold."""
+"""Joins what runs left in their folders."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from distill.config.words import did_you_mean
 from distill.errors import DataError, DistillError
 from distill.results.columns import COLUMNS
+from distill.results.find import find_runs, names
 from distill.results.frame import frame
-from distill.results.process import is_alive
+from distill.results.records import Records
+from distill.results.repeats import Ran, repeats
 from distill.results.rows import Row, read_csv
+from distill.results.sweeps import shortfall
 
-RECORD = "run.json"
-NO_RUNS = {"store", "cache"}
+_AT_ONCE = 1500  # rows that are held as mappings, which take many times the memory of columns
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class Collected:
     Attributes:
         rows: One row per network and run, a row also for a student that never finished. Columns of
             `results.csv`, then one per overridden key that varies between the runs.
-        runs: The runs' metadata, as in `run.json`, and in the same order their `folders`.
+        runs: The runs' metadata, as in `run.json` without what is long, and in the same order their `folders`.
         folders: The run folders.
-        warnings: One sentence per file that could not be used.
+        warnings: One sentence per file that could not be used, kind of run left out, and sweep that lacks jobs.
     """
 
     rows: pd.DataFrame
@@ -41,53 +43,8 @@ class Collected:
     warnings: list[str] = field(default_factory=list)
 
 
-def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """The run folders at or below some paths, in natural order (`2_...` before `10_...`), each once.
-
-    Args:
-        paths: Runs, sweeps, folders that hold them, or files inside a run.
-
-    Raises:
-        DistillError: A path does not exist, or there is no run at or below it.
-    """
-    found: dict[Path, Path] = {}
-    for path in map(Path, paths):
-        if not path.exists():
-            raise DistillError(_absent(path))
-        below = sorted(_below(path.parent if path.is_file() else path), key=_natural)
-        if not below:
-            raise DistillError(
-                f"There is no run in {path}: a run is a folder with a {RECORD}, "
-                "which `distill train` leaves under outputs/runs or outputs/sweeps."
-            )
-        for folder in below:
-            found.setdefault(folder.resolve(), folder)
-    return list(found.values())
-
-
-def _absent(path: Path) -> str:
-    folder = path.parent
-    while not folder.is_dir():
-        folder = folder.parent
-    word = path.relative_to(folder).parts[0]
-    hint = did_you_mean(word, (child.name for child in folder.iterdir()))
-    return f"There is no {path}: {folder} holds no '{word}'{hint}; runs lie under outputs/runs and outputs/sweeps."
-
-
-def _below(path: Path) -> Iterable[Path]:
-    for folder, inside, files in os.walk(path):
-        inside[:] = [name for name in inside if name not in NO_RUNS]
-        if RECORD in files:
-            inside.clear()
-            yield Path(folder)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", str(path))]
-
-
 def collect(paths: Sequence[Path]) -> Collected:
-    """Reads and joins all runs at or below some paths.
+    """Reads and joins all runs at or below some paths; one that repeats another counts once.
 
     Args:
         paths: As for `find_runs`.
@@ -95,54 +52,101 @@ def collect(paths: Sequence[Path]) -> Collected:
     Raises:
         DistillError: As `find_runs`, or no run among those found could be read.
     """
-    folders = find_runs(paths)
-    rows: list[Row] = []
-    read: list[tuple[Path, dict[str, Any]]] = []
+    found = find_runs(paths)
+    records, table = Records(), _Table()
     warnings: list[str] = []
-    owner: list[int] = []
-    for folder in folders:
+    ran: list[Ran] = []
+    for folder, name in zip(found, names(found), strict=True):
         try:
-            run = _record(folder)
+            facts = records.read(folder)
         except DataError as error:
             warnings.append(f"Skipped {folder}: {error}")
             continue
-        own = _rows(folder, run, warnings)
-        rows += own
-        owner += [len(read)] * len(own)
-        read.append((folder, run))
-    if not read:
+        rows = _rows(folder, facts, warnings)
+        table.add(({**row, "run": name} for row in rows), len(ran))
+        ran.append(Ran(folder, name, facts, _signatures(rows)))
+    if not ran:
         raise DistillError(" ".join(warnings))
-    runs = [run for _, run in read]
-    for key in _varying_overrides(runs):
-        for row, number in zip(rows, owner, strict=True):
-            row[key] = runs[number]["overrides"].get(key, "")
-    return Collected(frame(rows), runs, [folder for folder, _ in read], warnings)
+    left, told = repeats(ran)
+    kept = [place for place in range(len(ran)) if place not in left]
+    runs = [{**ran[place].facts, "run": ran[place].name} for place in kept]
+    warnings += [*told, *_shortfalls(paths, ran)]
+    return Collected(table.frame(kept, runs), runs, [ran[place].folder for place in kept], warnings)
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    path = folder / RECORD
-    run = _read(path)
-    if run["status"] == "running" and is_alive(run.get("process")) is False:
-        run = _read(path)  # it may have come to its end between the first look and the second
-    if run["status"] == "running" and is_alive(run.get("process")) is False:
-        run |= {"status": "interrupted", "error": "its process ended without a word, as one does that is killed"}
-    return {"error": None, **run, "run": _name(folder)}
-
-
-def _read(path: Path) -> dict[str, Any]:
+def details(folder: Path) -> dict[str, Any]:
+    """What was measured of one run's networks beyond numbers, as in `details.json`; empty where it cannot be read."""
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
-    if not isinstance(run, dict) or not isinstance(run.get("status"), str):
-        raise DataError(f"{path} is not the record of a run: it names no status.")
-    overrides = run.get("overrides")
-    return {**run, "overrides": overrides if isinstance(overrides, dict) else {}}
+        found = json.loads((folder / "details.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
-def _name(folder: Path) -> str:
-    # Two sweeps both have a job `0_...`; the folder above tells them apart.
-    return f"{folder.parent.name}/{folder.name}" if folder.parent.parent.name == "sweeps" else folder.name
+def metrics(folder: Path) -> pd.DataFrame:
+    """How the networks of one run learned, a row per role and epoch; no rows where it cannot be read."""
+    try:
+        found = pd.read_csv(folder / "metrics.csv")
+    except (OSError, ValueError):  # ValueError: all that pandas has to say of a damaged file
+        return pd.DataFrame({"role": [], "epoch": []})
+    return found if {"role", "epoch"} <= set(found.columns) else found.iloc[:0].reindex(columns=["role", "epoch"])
+
+
+class _Table:
+    """Rows of any number of runs, held as typed columns."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._owner: list[int] = []
+        self._parts: list[pd.DataFrame] = []
+
+    def add(self, rows: Iterable[Row], run: int) -> None:
+        """Adds the rows of a run."""
+        for row in rows:
+            # Most texts are the same in every run.
+            self._rows.append({key: sys.intern(cell) if type(cell) is str else cell for key, cell in row.items()})
+            self._owner.append(run)
+        if len(self._rows) >= _AT_ONCE:
+            self._pack()
+
+    def frame(self, kept: Sequence[int], runs: Sequence[dict[str, Any]]) -> pd.DataFrame:
+        """The rows of those runs that are kept, with a column for each overridden key that varies between them."""
+        self._pack()
+        df = pd.concat(self._parts, ignore_index=True)
+        added = [name for name in df.columns if name not in COLUMNS]
+        df[added] = df[added].fillna("")
+        owner = np.array(self._owner)
+        df = df[np.isin(owner, kept)].reset_index(drop=True)
+        place = np.searchsorted(np.array(kept), owner[np.isin(owner, kept)])
+        for key in _varying_overrides(runs):
+            values = np.array([run["overrides"].get(key, "") for run in runs], dtype=object)
+            df[key] = pd.Series(values[place], dtype=object)
+        return df
+
+    def _pack(self) -> None:
+        if self._rows or not self._parts:
+            self._parts.append(frame(self._rows))
+            self._rows = []
+
+
+def _signatures(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    found = tuple((str(row["role"]), str(row.get("signature") or "")) for row in rows)
+    return found if all(signature for _, signature in found) else ()
+
+
+def _shortfalls(paths: Sequence[Path], ran: Sequence[Ran]) -> list[str]:
+    """What is missing of the sweeps that were asked for as a whole."""
+    asked = [os.path.realpath(path) for path in paths]
+    sweeps = {one.folder.parent: False for one in ran if one.facts.get("sweep") is not False}
+    for one in ran:
+        if one.folder.parent in sweeps and one.facts["status"] == "running":
+            sweeps[one.folder.parent] = True
+    whole = [
+        folder
+        for folder in sweeps
+        if any(os.path.commonpath([path, os.path.realpath(folder)]) == path for path in asked)
+    ]
+    return [sentence for folder in whole for sentence in shortfall(folder, running=sweeps[folder])]
 
 
 def _rows(folder: Path, run: dict[str, Any], warnings: list[str]) -> list[Row]:
@@ -157,7 +161,7 @@ def _rows(folder: Path, run: dict[str, Any], warnings: list[str]) -> list[Row]:
     if not finished:
         rows = [row for row in rows if row["role"] != "student"]
         rows.append(_unfinished(run))
-    return [{**row, "run": run["run"]} for row in rows]
+    return rows
 
 
 def _unfinished(run: dict[str, Any]) -> Row:

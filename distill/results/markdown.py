@@ -10,10 +10,15 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from distill.errors import DataError
+from distill.results import fields, grouped
 from distill.results.collect import Collected
 from distill.results.columns import COLUMNS, missing, shown, trained_in
 from distill.results.frame import records, varying
-from distill.results.seeds import groups, several_seeds
+from distill.results.grouping import Grouping
+from distill.results.layout import Field
+from distill.results.records import read
+from distill.results.study import Study
 from distill.results.terminal import arranged, reasons
 from distill.results.unseen import told
 
@@ -31,33 +36,58 @@ MEASURES = (
     "ece",
     "seconds",
 )
+_MOST_ROWS = 100  # of single networks; a longer table is no reading matter
+_MOST_NAMES = 5
 
 
-def page(found: Collected, sentence: str, plots: Sequence[Path], folder: Path) -> str:
+def page(
+    found: Collected, outcome: Study, plots: Sequence[Path], folder: Path, grouping: Grouping | None = None
+) -> str:
     """A report of joined runs: verdict, tables, plots, the runs with their commands, what the columns mean.
 
     Args:
         found: The runs.
-        sentence: The verdict.
+        outcome: What they show together.
         plots: Pictures to show.
         folder: Where the page will lie; links are relative to it.
+        grouping: A table that the user asked for, which comes first.
     """
-    keys = varying(found.rows, seed=True)
+    title = found.folders[0].name if len(found.folders) == 1 else f"{len(found.folders):,} runs"
+    parts = [f"# distill: {title}", outcome.sentence, _list([*outcome.warnings, *found.warnings])]
+    if grouping is not None:
+        table, about = grouped.table(grouping)
+        parts += _section("As asked", about, table)
+    if outcome.several_seeds or len(outcome.groups) > 3:
+        parts += _section("Settings", fields.about_settings(outcome), _settings(outcome))
+    if len(outcome.comparisons) > 1:
+        parts += _section("Compared with each other", "Paired by seed.", fields.comparisons(fields.over_seeds(outcome)))
     df = arranged(found.rows)
-    title = found.folders[0].name if len(found.folders) == 1 else f"{len(found.folders)} runs"
-    parts = [f"# distill: {title}", sentence, _networks(df, keys)]
-    if several_seeds(found.rows):
-        parts += ["## Over seeds", "Mean ± standard error; the gain is paired by seed.", _seeds(found.rows)]
-    lines = told(found.runs[0]) if len(found.runs) == 1 else []
-    if lines:
-        parts += ["## Classes that were not shown", "\n".join(f"- {_escaped(line)}" for line in lines)]
-    unfinished = reasons(found.rows)
-    if unfinished:
-        lines = [f"- {_escaped(reason)} ({_escaped(', '.join(runs))})" for reason, runs in unfinished.items()]
-        parts += ["## Not finished", "\n".join(lines)]
+    if len(df) <= _MOST_ROWS:
+        parts += ["## Networks", _networks(df, varying(found.rows, seed=True))]
+    if len(found.folders) == 1:
+        parts += _unseen(found.folders[0])
+    parts += _unfinished(found.rows)
     parts += [f"![{plot.stem.replace('_', ' ')}]({_link(plot, folder)})" for plot in plots]
-    parts += ["## Runs", _runs(found, folder), "## Columns", _legend(["seed", *MEASURES])]
+    parts += ["## Runs", _runs(found, folder), "## Columns", _legend(found.rows)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(title: str, about: str, table: Sequence[Field]) -> list[str]:
+    return [f"## {title}", _fields(table), about] if table else []
+
+
+def _settings(outcome: Study) -> list[Field]:
+    # Unlike on a terminal, where it may give way, the column of the model is always there.
+    return [field for field in fields.settings(outcome) if field.heading != "model@student"]
+
+
+def _fields(table: Sequence[Field]) -> str:
+    header = [field.heading.replace("\n", " (", 1) + ")" * ("\n" in field.heading) for field in table]
+    body = [
+        [f"**{cell.plain}**" if cell.style == fields.BOLD and cell.plain else cell.plain for cell in row]
+        for row in zip(*(field.cells for field in table), strict=True)
+    ]
+    return _table(header, body, [not field.text for field in table])
 
 
 def _networks(df: pd.DataFrame, keys: Sequence[str]) -> str:
@@ -86,41 +116,60 @@ def _heading(name: str) -> str:
     return column.heading if column.unit in ("", "x") or name == "seconds" else f"{column.heading} ({column.unit})"
 
 
-def _seeds(df: pd.DataFrame) -> str:
-    keys = [key for key in varying(df) if key != "model"]
-    body = [
-        [
-            group.role,
-            group.model,
-            *(shown(key, group.rows[key].iloc[0]) for key in keys),
-            str(group.accuracy.n),
-            group.accuracy.shown(100.0),
-            group.gain.shown(sign=True),
-        ]
-        for group in groups(df)
-    ]
-    header = ["role", "model", *keys, "n", "accuracy (%)", "gain (points)"]
-    return _table(header, body, [False, False, *(True for _ in keys), True, True, True])
+def _unseen(folder: Path) -> list[str]:
+    try:
+        lines = told(read(folder))
+    except DataError:
+        return []  # it could be read when the run was collected, and is gone since
+    return ["## Classes that were not shown", _list(lines)] if lines else []
+
+
+def _unfinished(df: pd.DataFrame) -> list[str]:
+    lines = []
+    for reason, runs in reasons(df).items():
+        more = f" and {len(runs) - _MOST_NAMES:,} more" if len(runs) > _MOST_NAMES else ""
+        lines.append(f"{reason} ({', '.join(runs[:_MOST_NAMES])}{more})")
+    return ["## Not finished", _list(lines)] if lines else []
 
 
 def _runs(found: Collected, folder: Path) -> str:
+    commands = {str(run.get("command") or "") for run in found.runs}
+    one = next(iter(commands)) if len(commands) == 1 else ""
     body = []
-    for place, run in zip(found.folders, found.runs, strict=True):
+    for place, run in list(zip(found.folders, found.runs, strict=True))[:_MOST_ROWS]:
         curves = place / "curves.png"
         body.append(
             [
                 f"[{place.name}]({_link(place, folder)})",
                 run["status"],
                 f"{run['seconds']:,.1f} s" if isinstance(run.get("seconds"), int | float) else "",
-                f"`{run['command']}`" if run.get("command") else "",
+                f"`{run['command']}`" if run.get("command") and not one else "",
                 f"[curves]({_link(curves, folder)})" if curves.exists() else "",
             ]
         )
-    return _table(["run", "status", "took", "command", ""], body, [False, False, True, False, False])
+    more = len(found.folders) - len(body)
+    parts = [
+        f"All by `{one}`" if one and len(found.runs) > 1 else f"`{one}`" if one else "",
+        _filled(["run", "status", "took", "command", ""], body, [False, False, True, False, False]),
+        f"These are the first; there are {more:,} more." if more else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
-def _legend(names: Sequence[str]) -> str:
-    return "\n".join(f"- {_heading(name)}: {COLUMNS[name].meaning}" for name in names)
+def _filled(header: Sequence[str], body: Sequence[Sequence[str]], numbers: Sequence[bool]) -> str:
+    """A table without its empty columns."""
+    kept = [place for place in range(len(header)) if any(row[place] for row in body)]
+    rows = [[row[place] for place in kept] for row in body]
+    return _table([header[place] for place in kept], rows, [numbers[place] for place in kept])
+
+
+def _legend(df: pd.DataFrame) -> str:
+    shown_there = [name for name in ("seed", *MEASURES) if df[name].notna().any()]
+    return _list([f"{_heading(name)}: {COLUMNS[name].meaning}" for name in shown_there])
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {_escaped(line)}" for line in lines)
 
 
 def _table(header: Sequence[str], body: Sequence[Sequence[str]], numbers: Sequence[bool]) -> str:
@@ -128,8 +177,8 @@ def _table(header: Sequence[str], body: Sequence[Sequence[str]], numbers: Sequen
     return "\n".join(f"| {' | '.join(_escaped(cell) for cell in line)} |" for line in lines)
 
 
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _link(path: Path, folder: Path) -> str:

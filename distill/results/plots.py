@@ -12,33 +12,46 @@ import pandas as pd
 from distill.results import canvas
 from distill.results.columns import shown
 from distill.results.frame import is_finished, is_numeric, numeric, order, records, setting, students, varying
-from distill.results.seeds import Mean
+from distill.results.statistics import Summary, summarise
+from distill.results.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 GRID = ("T", "alpha")
+MOST_GRIDS = 6
 LINE_COLOURS = (canvas.GREEN, canvas.VERMILION, canvas.PURPLE, canvas.SKY, canvas.BLACK)
 
 
-def sweep_plots(df: pd.DataFrame, folder: Path) -> list[Path]:
+def sweep_plots(df: pd.DataFrame, folder: Path, outcome: Study | None = None) -> list[Path]:
     """Draws what a sweep calls for: a heat map when `T` and `alpha` vary, lines when one numeric key does.
 
     A heat map is drawn for each setting of the other keys with a grid of its own; a line likewise, all in one plot.
+    Plots that an earlier report left in the folder are removed.
 
     Args:
         df: Rows of all runs, each with its own teacher and baseline.
         folder: Where the PNGs go.
+        outcome: What they show together: of many settings of the other keys, the winner's heat map is drawn.
 
     Returns:
         The files written; none when neither kind of plot would show the sweep.
     """
-    finished = df[is_finished(df) & df["accuracy"].notna()]
+    written = _sweep_plots(df[is_finished(df) & df["accuracy"].notna()], folder, outcome)
+    for path in folder.glob("accuracy_*.png"):
+        if path not in written and canvas.is_ours(path):
+            path.unlink()
+    return written
+
+
+def _sweep_plots(finished: pd.DataFrame, folder: Path, outcome: Study | None) -> list[Path]:
     keys = varying(finished)
     if set(GRID) <= set(keys):
         others = [key for key in keys if key not in GRID]
         # Joined runs may differ in T or alpha without any setting that has a grid of both.
         parts = [(name, part) for name, part in _parts(finished, others) if all(_swept(part, key) for key in GRID)]
+        if len(parts) > MOST_GRIDS:
+            parts = [one for one in parts if outcome and outcome.winner and _holds(one[1], outcome.winner.rows)]
         suffixes = [f"_{number}" if len(parts) > 1 else "" for number in range(1, len(parts) + 1)]
         if parts:
             return [
@@ -52,6 +65,10 @@ def sweep_plots(df: pd.DataFrame, folder: Path) -> list[Path]:
     if len(_parts(finished, [other for other in keys if other != key])) > len(LINE_COLOURS):
         return []
     return [line(finished, key, folder / f"accuracy_{key.replace('/', '.')}.png")]
+
+
+def _holds(part: pd.DataFrame, rows: pd.DataFrame) -> bool:
+    return bool(part["run"].isin(rows["run"]).any())
 
 
 def _swept(df: pd.DataFrame, key: str) -> bool:
@@ -124,24 +141,20 @@ def _grid(df: pd.DataFrame, value: str) -> pd.DataFrame:
 def _title(df: pd.DataFrame, name: str) -> str:
     seeds = students(df)["seed"].nunique()
     over = f", mean over {seeds} seeds" if seeds > 1 else ""
-    known = [f"{role} {_percent(mean)}" for role, mean in _references(df).items()]
+    known = [f"{role} {mean.shown(100.0, digits=1)} %" for role, mean in _references(df).items()]
     head = f"Student accuracy (%){over}; below it the gain (points)"
     return "\n".join(line for line in (f"{head}: {name}" if name else head, ", ".join(known)) if line)
 
 
-def _percent(mean: Mean) -> str:
-    return f"{mean.shown(100.0, digits=1)} %"
-
-
-def _references(df: pd.DataFrame) -> dict[str, Mean]:
-    """Mean accuracy of baseline and teacher, where there are any, every network once."""
-    means: dict[str, Mean] = {}
+def _references(df: pd.DataFrame) -> dict[str, Summary]:
+    """Accuracy of baseline and teacher, where there are any, every network once."""
+    found: dict[str, Summary] = {}
     for role in ("baseline", "teacher"):
         own = df[df["role"] == role]
         once = own[(own["signature"] == "") | ~own.duplicated("signature")]
         if len(once):
-            means[role] = Mean.of(once["accuracy"])
-    return means
+            found[role] = summarise([once["accuracy"].to_numpy()])[0]
+    return found
 
 
 def line(df: pd.DataFrame, key: str, path: Path) -> Path:
@@ -150,7 +163,7 @@ def line(df: pd.DataFrame, key: str, path: Path) -> Path:
     Args:
         df: Rows of all runs, each with its own teacher and baseline.
         key: What is on the horizontal axis; every other key that varies makes a line of its own. Several
-            seeds become a mean with its standard error.
+            seeds become a mean with its 95 % interval.
         path: PNG to write.
 
     Returns:
@@ -188,8 +201,8 @@ def _networks(df: pd.DataFrame, role: str) -> set[str]:
     return set(df[df["role"] == role]["signature"])
 
 
-def _means(own: pd.DataFrame, key: str, asked: pd.DataFrame | None = None) -> dict[float, Mean]:
-    """Mean accuracy by value of the key; `asked` are the runs' students, who know that value for others."""
+def _means(own: pd.DataFrame, key: str, asked: pd.DataFrame | None = None) -> dict[float, Summary]:
+    """Accuracy by value of the key; `asked` are the runs' students, who know that value for others."""
     values = numeric(own[key])
     if asked is not None:
         values = own["run"].map(dict(zip(asked["run"], numeric(asked[key]), strict=True)))
@@ -198,13 +211,14 @@ def _means(own: pd.DataFrame, key: str, asked: pd.DataFrame | None = None) -> di
     )
     # A network that several runs share is one sample.
     once["signature"] = once["signature"].where(once["signature"] != "", once["run"])
-    once = once.drop_duplicates(["value", "signature"])
-    return {value: Mean.of(once["accuracy"][once["value"] == value]) for value in sorted(set(once["value"].dropna()))}
+    once = once.drop_duplicates(["value", "signature"]).dropna(subset="value")
+    at = sorted(set(once["value"]))
+    return dict(zip(at, summarise([once["accuracy"][once["value"] == value].to_numpy() for value in at]), strict=True))
 
 
 def _draw(
     ax: Axes,
-    means: Mapping[float, Mean],
+    means: Mapping[float, Summary],
     colour: str,
     label: str,
     *,
@@ -212,14 +226,22 @@ def _draw(
     width: float = 1.5,
 ) -> tuple[float, str, str]:
     at = list(means)
-    heights = [100 * mean.mean for mean in means.values()]
+    heights = [100 * one.mean for one in means.values()]
+    # One value has no interval.
+    lows, highs = (
+        [100 * (one.mean if np.isnan(end) else end) for one, end in zip(means.values(), ends, strict=True)]
+        for ends in ([one.low for one in means.values()], [one.high for one in means.values()])
+    )
     if dashed and len(set(heights)) == 1:
+        ax.axhspan(lows[0], highs[0], color=colour, alpha=0.12, linewidth=0)
         ax.axhline(heights[0], color=colour, linewidth=width, linestyle="--")
     elif dashed:
+        ax.fill_between(at, lows, highs, color=colour, alpha=0.12, linewidth=0)
         ax.plot(at, heights, color=colour, linewidth=width, linestyle="--")
     else:
-        errors = [0.0 if np.isnan(mean.error) else 100 * mean.error for mean in means.values()]
-        ax.errorbar(at, heights, yerr=errors, color=colour, linewidth=width, marker="o", markersize=5, capsize=3)
+        away = [np.subtract(heights, lows), np.subtract(highs, heights)]
+        look = {"linewidth": width, "elinewidth": 1.2, "marker": "o", "markersize": 5, "capsize": 3}
+        ax.errorbar(at, heights, yerr=away, color=colour, **look)
     reached = f" {heights[-1]:.1f} %" if dashed and len(set(heights)) == 1 else ""
     return heights[-1], f"{label}{reached}", colour
 
@@ -243,4 +265,4 @@ def _line_title(df: pd.DataFrame) -> str:
     model, dataset = (students(df)[name].unique() for name in ("model", "dataset"))
     what = f"Distilled {model[0]}" if len(model) == 1 else "Distilled student"
     where = f" on {dataset[0]}" if len(dataset) == 1 else ""
-    return what + where + (f", mean ± standard error over {seeds} seeds" if seeds > 1 else ", one seed")
+    return what + where + (f", mean and its 95 % interval over {seeds} seeds" if seeds > 1 else ", one seed")

@@ -2,51 +2,79 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from distill.errors import DistillError
+from distill.errors import DataError, DistillError
 from distill.files import write_text
-from distill.results.collect import Collected, collect
+from distill.results import formats, grouped, tidy
+from distill.results.collect import Collected, collect, metrics
 from distill.results.curves import curves
-from distill.results.frame import records, unique
+from distill.results.formats import Content
+from distill.results.frame import unique
+from distill.results.grouping import group
+from distill.results.layout import show
 from distill.results.markdown import page
 from distill.results.plots import sweep_plots
-from distill.results.rows import write_csv
+from distill.results.records import read
+from distill.results.study import study
 from distill.results.terminal import print_run, print_sweep
 from distill.results.unseen import told
-from distill.results.verdict import verdict
+
+_FEW = 3  # runs whose curves are drawn: each takes half a second
+_WARNINGS = 20
+_WITH_NETWORKS = ("csv", "html", "markdown", "json")  # the formats that have a row for every network
+_CSV = "what --csv writes"
 
 
-def report(paths: Sequence[Path], output: Path | None, console: Console) -> list[Path]:
+def report(
+    paths: Sequence[Path],
+    output: Path | None,
+    console: Console,
+    targets: Mapping[str, str] | None = None,
+    by: Sequence[str] = (),
+    measures: Sequence[str] = (),
+) -> list[Path]:
     """Joins all runs at or below some paths: prints their table and verdict, and writes a report.
 
     Args:
         paths: Runs, sweeps, or folders that hold them.
         output: Where `report.csv`, `report.md` and plots go; `None` is the folder given when it is one, else
-            `report` in the current folder.
-        console: Where to print.
+            `report` in the current folder. They are left out where `targets`, `by` or `measures` say what is wanted.
+        console: Where to print; nothing but warnings where a target is standard output.
+        targets: A file, or `-` for standard output, by format (`formats.FORMATS`).
+        by: Keys to group by, as for `grouping.group`.
+        measures: Columns whose means are wanted, likewise.
 
     Returns:
         The files written.
 
     Raises:
-        DistillError: A path does not exist, holds no run that can be read, or `output` cannot be written.
+        DistillError: A path does not exist, holds no run that can be read, there is no such key or measure, or a file
+            cannot be written.
     """
+    targets = targets or {}
+    formats.check(targets)
     found = collect(paths)
-    folder = output or _home(paths)
-    drawn = _missing_curves(found)
-    sentence = _print(found, console)
-    try:
-        csv = write_csv(records(unique(found.rows)), folder / "report.csv")
-        return [*drawn, csv, *_pages(found, sentence, folder)]
-    except OSError as error:
-        raise _not_writable(folder, error) from error
+    grouping = group(found, by, measures) if by or measures else None
+    content = Content(found, study(found.rows, found.runs), grouping)
+    whole = output is not None or not (targets or grouping)
+    drawn = _missing_curves(found) if whole else []
+    table = "report.csv" if whole else next((targets[name] for name in _WITH_NETWORKS if name in targets), _CSV)
+    _print(content, console, tables=formats.STDOUT not in targets.values(), table=table)
+    if whole:
+        folder = output or _home(paths)
+        try:
+            plots = sweep_plots(found.rows, folder, content.outcome)
+            content.plots.extend(plots)
+            csv = formats.write_pieces(folder / "report.csv", tidy.networks(unique(found.rows)))
+            drawn += [csv, *plots, _page(content, folder)]
+        except OSError as error:
+            raise _not_writable(folder, error) from error
+    return [*drawn, *formats.write(content, targets)]
 
 
 def summarise_sweep(folder: Path, console: Console) -> list[Path]:
@@ -68,14 +96,12 @@ def summarise_sweep(folder: Path, console: Console) -> list[Path]:
     except DistillError as error:
         console.print(Text(f"No job of this sweep left results behind: {error}", "red"))
         return []
-    lost = _job_folders(folder) - len(found.runs)
-    sentence = _print(found, console)
-    if lost > 0:
-        jobs_lost = "1 job left no record" if lost == 1 else f"{lost} jobs left no record"
-        console.print(Text(f"{jobs_lost} in {folder}: ended from outside before anything had begun.", "red"))
+    content = Content(found, study(found.rows, found.runs))
+    _print(content, console, table="results.csv")
     try:
-        csv = write_csv(records(found.rows), folder / "results.csv")
-        return [csv, *_pages(found, sentence, folder)]
+        content.plots.extend(sweep_plots(found.rows, folder, content.outcome))
+        csv = formats.write_pieces(folder / "results.csv", tidy.networks(found.rows))
+        return [csv, *content.plots, _page(content, folder)]
     except OSError as error:
         raise _not_writable(folder, error) from error
 
@@ -86,41 +112,54 @@ def _home(paths: Sequence[Path]) -> Path:
     return Path("report")
 
 
-def _job_folders(folder: Path) -> int:
-    # A job that died before its record was written has left its folder, as Hydra makes that first.
-    return sum(child.is_dir() and re.match(r"\d+(_|$)", child.name) is not None for child in folder.iterdir())
-
-
-def _print(found: Collected, console: Console) -> str:
-    for warning in found.warnings:
+def _print(content: Content, console: Console, *, tables: bool = True, table: str = "report.csv") -> None:
+    found, outcome = content.found, content.outcome
+    for warning in found.warnings[:_WARNINGS]:
         console.print(Text(f"warning: {warning}", "yellow"))
-    (print_run if len(found.runs) == 1 else print_sweep)(found.rows, console)
-    if len(found.runs) == 1:
-        for line in told(found.runs[0]):
+    if len(found.warnings) > _WARNINGS:
+        console.print(Text(f"warning: and {len(found.warnings) - _WARNINGS:,} more like these.", "yellow"))
+    if not tables:
+        return
+    if content.grouping is not None:
+        cells, about = grouped.table(content.grouping, console.width)
+        show(cells, console)
+        console.print(Text(about, "dim"))
+    elif len(found.runs) == 1:
+        print_run(found.rows, console)
+        for line in _unseen(found.folders[0]):
             console.print(Text(line))
-    sentence = verdict(found.rows, found.runs)
-    console.print(Text(sentence))
-    return sentence
+    else:
+        print_sweep(found.rows, console, outcome, table)
+    console.print(Text(outcome.sentence))
 
 
-def _pages(found: Collected, sentence: str, folder: Path) -> list[Path]:
-    plots = sweep_plots(found.rows, folder)
-    shown = plots
-    if len(found.folders) == 1 and (found.folders[0] / "curves.png").exists():
-        shown = [found.folders[0] / "curves.png"]
-    return [*plots, write_text(folder / "report.md", page(found, sentence, shown, folder))]
+def _unseen(folder: Path) -> list[str]:
+    try:
+        return told(read(folder))
+    except DataError:
+        return []  # it was removed since it was collected
+
+
+def _page(content: Content, folder: Path) -> Path:
+    folders, plots = content.found.folders, content.plots
+    if len(folders) == 1 and (folders[0] / "curves.png").exists():
+        plots = [folders[0] / "curves.png"]
+    return write_text(folder / "report.md", page(content.found, content.outcome, plots, folder, content.grouping))
 
 
 def _missing_curves(found: Collected) -> list[Path]:
     drawn = []
-    for folder in found.folders:
-        metrics, picture = folder / "metrics.csv", folder / "curves.png"
-        if not metrics.exists() or picture.exists():
+    for folder in found.folders if len(found.folders) <= _FEW else ():
+        if not (folder / "metrics.csv").exists() or (folder / "curves.png").exists():
             continue
+        history = metrics(folder)
         try:
-            drawn.append(curves(pd.read_csv(metrics), picture))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            found.warnings.append(f"No curves for {folder}: {error}.")
+            if len(history):
+                drawn.append(curves(history, folder / "curves.png"))
+                continue
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        found.warnings.append(f"No curves for {folder}: its metrics.csv is not one that can be drawn.")
     return drawn
 
 

@@ -52,6 +52,11 @@ def three(student: float = 0.955, baseline: float = 0.94, teacher: float = 0.98,
 @pytest.fixture
 def leave(tmp_path: Path) -> Callable[..., Path]:
     """Leaves a run folder: `leave("sweeps/s/0", rows, overrides={...}, status=..., error=...)`."""
+    return leaving(tmp_path)
+
+
+def leaving(root: Path) -> Callable[..., Path]:
+    """What `leave` is, for any folder."""
 
     def leave_run(
         where: str,
@@ -61,7 +66,7 @@ def leave(tmp_path: Path) -> Callable[..., Path]:
         error: str | None = None,
         **more: Any,
     ) -> Path:
-        folder = tmp_path / where
+        folder = root / where
         folder.mkdir(parents=True)
         record = {
             "run": folder.name,

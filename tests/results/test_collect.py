@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from distill.errors import DistillError
-from distill.results.collect import collect, find_runs
+from distill.results.collect import collect
+from distill.results.find import find_runs
 from distill.results.frame import unique, varying
 
 from .conftest import three
@@ -28,6 +29,13 @@ def test_runs_are_found_in_natural_order_and_never_in_store_or_cache(tmp_path: P
 def test_a_run_given_twice_counts_once(leave: Leave):
     run = leave("runs/a", three())
     assert find_runs([run, run.parent, run / "run.json"]) == [run]
+
+
+def test_a_file_that_no_run_left_is_not_taken_for_its_folder(tmp_path: Path, leave: Leave):
+    leave("runs/a", three())
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(DistillError, match=r"no run in .*notes\.txt"):
+        find_runs([tmp_path / "notes.txt"])
 
 
 def test_an_absent_path_gets_a_did_you_mean(tmp_path: Path, leave: Leave):

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ from distill.results.curves import curves
 from distill.results.plots import sweep_plots
 from distill.results.report import report, summarise_sweep
 from distill.results.rows import read_csv
+from distill.results.study import study
 
 from .conftest import three
 
@@ -69,6 +71,44 @@ def test_only_settings_with_a_grid_make_a_heat_map(tmp_path: Path, leave: Leave)
     grid(leave)
     leave("runs/other", three(T=2.0, alpha=0.5, method="soft"), {"method": "soft"})
     assert [path.name for path in sweep_plots(collect([tmp_path]).rows, tmp_path)] == ["accuracy_T_alpha.png"]
+
+
+def test_of_very_many_grids_the_winners_is_drawn(tmp_path: Path, leave: Leave, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(plots, "MOST_GRIDS", 2)
+    runs = [(lr, T, alpha) for lr in ("1", "2", "3") for T in (1.0, 2.0) for alpha in (0.3, 0.7)]
+    for i, (lr, T, alpha) in enumerate(runs):
+        leave(f"s/{i}", three(0.95 if (lr, T) == ("2", 2.0) else 0.94, T=T, alpha=alpha, lr=lr), {"lr": lr})
+    drawn: list[str] = []
+    monkeypatch.setattr(plots, "heatmap", lambda part, path, name: drawn.append(name) or path)
+    df = collect([tmp_path]).rows
+    assert len(sweep_plots(df, tmp_path, study(df))) == 1
+    assert drawn == ["lr=2"]
+
+
+def test_plots_of_an_earlier_report_go_and_other_pictures_stay(tmp_path: Path, leave: Leave):
+    for i, T in enumerate((1.0, 2.0)):
+        leave(f"s/{i}", three(T=T), {"T": str(T)})
+    (first,) = sweep_plots(collect([tmp_path / "s"]).rows, tmp_path)
+    own = tmp_path / "accuracy_of_mine.png"
+    own.write_bytes(b"\x89PNG\r\n\x1a\n and what somebody drew")
+    assert sweep_plots(collect([tmp_path / "s" / "0"]).rows, tmp_path) == []
+    assert not first.exists()
+    assert own.exists()
+
+
+def test_error_bars_are_95_percent_intervals(tmp_path: Path, leave: Leave, monkeypatch: pytest.MonkeyPatch):
+    reached = {1.0: (0.90, 0.92, 0.97), 2.0: (0.91, 0.91, 0.91)}
+    for i, (T, seed) in enumerate((T, seed) for T in reached for seed in range(3)):
+        leave(f"s/{i}", three(reached[T][seed], T=T, seed=seed), {"T": str(T)})
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr("matplotlib.axes.Axes.errorbar", lambda _, x, y, yerr, **__: drawn.update(y=y, yerr=yerr))
+    sweep_plots(collect([tmp_path]).rows, tmp_path)
+    low, high = drawn["yerr"]
+    assert drawn["y"] == pytest.approx([93, 91])
+    # No resample of three has a mean outside of the values, and none of equal values another one.
+    assert 0 < low[0] <= 3
+    assert 0 < high[0] <= 4
+    assert (low[1], high[1]) == (0, 0)
 
 
 def test_a_method_without_alpha_makes_no_grid(tmp_path: Path, leave: Leave):
@@ -156,6 +196,18 @@ def test_unreadable_metrics_are_a_warning(leave: Leave, console: Console):
     (run / "metrics.csv").write_text("nothing,here\n1,2\n")
     report([run], None, console)
     assert "No curves" in console.export_text()
+
+
+@pytest.mark.parametrize(("runs", "drawn"), [(2, 2), (8, 0)])
+def test_curves_are_drawn_of_a_few_runs(
+    tmp_path: Path, leave: Leave, console: Console, monkeypatch: pytest.MonkeyPatch, runs: int, drawn: int
+):
+    for i in range(runs):
+        leave(f"s/{i}", three(T=i + 1.0), {"T": str(i)})
+    asked: list[Path] = []
+    monkeypatch.setattr("distill.results.report.curves", lambda _, path: asked.append(path) or path)
+    report([tmp_path], tmp_path / "out", console)
+    assert len(asked) == drawn
 
 
 def test_a_sweep_is_summarised_although_jobs_failed_or_left_nothing(tmp_path: Path, leave: Leave, console: Console):

@@ -52,3 +52,10 @@ def test_three_ways_to_sweep_are_timed(tmp_path):
         assert float(found[1]) > 0
     assert _cells(printed, "stacked")[2:] == ["1.0x", "1.0x"]
     assert "start-up" in printed
+
+
+def test_reports_of_few_and_many_runs_are_timed(tmp_path):
+    printed = _printed(tmp_path, "bench_report.py", "--runs", "2", "6", "--repeats", "1", "--formats", "csv")
+    rows = [line.split() for line in printed.splitlines() if line.strip().startswith("csv")]
+    assert [row[:3] for row in rows] == [["csv", "2", "10"], ["csv", "6", "30"]]
+    assert all(float(cell) > 0 for row in rows for cell in row[3:6])
