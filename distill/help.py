@@ -12,8 +12,14 @@ distill: does knowledge distillation help here, by how much, and what does the s
 Usage
   distill train [group=option] [key=value] ...   train teacher, baseline and distilled student, and compare
   distill train resume=FOLDER                    continue a run or sweep that was interrupted
-  distill report [PATH ...]                      rebuild tables, plots and verdict from run folders
-  distill list KIND [NAME]                       models, datasets, methods, hparams or experiments
+  distill watch [PATH]                           how far running sweeps and runs are, live
+  distill report [PATH ...]                      tables, verdict, plots and pages (HTML, LaTeX ...) from run folders
+  distill inspect RUN [T=1,3,10]                 what the teacher knows: soft targets, classes alike, disagreements
+  distill eval RUN|FILE [dataset=...]            measure trained networks on any data set
+  distill predict RUN INPUT ...                  label pictures with a network of a run
+  distill export RUN [--format onnx,...]         the student as a file for other programs, checked
+  distill card RUN                               a model card from what a run recorded
+  distill list KIND [NAME]                       models, datasets, methods, hparams, experiments or trackers
   distill store ls | rm NAME ...                 the trained networks that are kept for reuse
   distill COMMAND --help                         more about one of them
   distill --version

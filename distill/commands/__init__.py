@@ -11,8 +11,14 @@ from types import ModuleType
 # The commands in the order of their help, and the words that may follow each.
 COMMANDS: dict[str, tuple[str, ...]] = {
     "train": (),
-    "list": ("models", "datasets", "methods", "hparams", "experiments"),
+    "list": ("models", "datasets", "methods", "hparams", "experiments", "trackers"),
+    "watch": (),
     "report": (),
+    "inspect": (),
+    "eval": (),
+    "predict": (),
+    "card": (),
+    "export": (),
     "store": ("ls", "rm"),
 }
 

@@ -9,7 +9,7 @@ List what `distill train` can choose from, with one line for each: methods by fa
 networks, their paper and its year.
 
 Usage
-  distill list models | datasets | methods | hparams | experiments
+  distill list models | datasets | methods | hparams | experiments | trackers
   distill list KIND NAME       one of them, with every option, its default and its meaning
 
 Examples

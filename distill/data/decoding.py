@@ -9,7 +9,9 @@ import numpy as np
 from distill.errors import DataError
 
 # Raise it when other pixels come out of the same file.
-VERSION = 2
+VERSION = 3
+
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # grey; PNG of that depth, as Pillow has called it
 
 
 def decode(file: Path, size: int, channels: int) -> np.ndarray:
@@ -36,6 +38,8 @@ def decode(file: Path, size: int, channels: int) -> np.ndarray:
             opened.draft(None, (size, size))
             if opened.mode == "P" and "transparency" in opened.info:
                 opened = opened.convert("RGBA")
+            if opened.mode in _SIXTEEN_BITS:  # which Pillow would cut off at 255
+                opened = Image.fromarray((np.asarray(opened).clip(0, 65535) // 256).astype(np.uint8))
             picture = ImageOps.exif_transpose(opened).convert("RGB" if channels == 3 else "L")
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{file} is not a picture that can be read; remove or replace it.") from error

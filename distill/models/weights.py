@@ -152,7 +152,8 @@ def _unwrap(content: Any, path: Path, key: str) -> dict[str, Tensor]:
 
 def _corrupt(path: Path, key: str, error: Exception) -> str:
     said = f" ({_reason(error)})" if isinstance(error, OSError | RuntimeError | SafetensorError) else ""
-    return f"{key}={path} cannot be read: it is damaged or not a file of weights{said}."
+    named = path if key == str(path) else f"{key}={path}"
+    return f"{named} cannot be read: it is damaged or not a file of weights{said}."
 
 
 def _reason(error: Exception) -> str:

@@ -50,5 +50,22 @@ def distill(tmp_path, monkeypatch, capfd) -> Callable[..., Ended]:
     return run
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A run on the digits that tests look at and leave as it is."""
+    folder = tmp_path_factory.mktemp("trained")
+    words = ["hparams=smoke", "dataset.val_fraction=0.2", "verbosity=quiet"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["distill", "train", *words])
+        GlobalHydra.instance().clear()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert not ended.value.code
+    (run,) = (folder / "outputs" / "runs").iterdir()
+    return run
+
+
 def _paths(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}

@@ -1,5 +1,7 @@
 import pytest
 
+from distill.commands import COMMANDS
+
 
 @pytest.fixture
 def complete(distill, monkeypatch):
@@ -16,7 +18,7 @@ def complete(distill, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("distill ", ["train", "list", "report", "store"]),
+        ("distill ", [*COMMANDS]),
         ("distill tr", ["train"]),
         ("distill x", []),
         ("distill list m", ["models", "methods"]),
@@ -26,6 +28,8 @@ def complete(distill, monkeypatch):
         ("distill train dataset=mn", ["dataset=mnist"]),
         ("distill train hparams.ep", ["hparams.epochs="]),
         ("distill train T=2 alp", ["alpha="]),
+        ("distill train seeds=6 alp", ["alpha="]),
+        ("distill train see", ["seed=", "seeds="]),
         ("distill train -m method=hinton T", ["T="]),
         ("distill train method=soft_hard method.soft", ["method.soft_weight="]),
     ],

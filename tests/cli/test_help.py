@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import distill as package
+from distill.commands import COMMANDS
 
 FAMILIES = ["reference", "logits", "features", "relations", "composition"]
 
@@ -18,13 +19,13 @@ def test_help_names_every_command_and_where_results_go(distill):
     ended = distill("--help")
     assert ended.code == 0
     assert ended.err == ""
-    assert all(f"distill {command}" in ended.out for command in ("train", "report", "list", "store"))
+    assert all(f"distill {command}" in ended.out for command in COMMANDS)
     assert len(re.findall(r"^  distill train .*", ended.out, re.M)) >= 3
     assert "outputs/" in ended.out
     assert distill().out == distill("-h").out == distill("help").out == ended.out
 
 
-@pytest.mark.parametrize("command", ["report", "list", "store"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "train"])
 def test_help_of_a_command_shows_what_it_does_three_examples_and_where_results_go(distill, command):
     ended = distill(command, "--help")
     assert (ended.code, ended.err) == (0, "")
@@ -62,6 +63,7 @@ def test_version(distill, flag):
         ("methods", ["none", "hinton", "soft_hard", "logits", "hard_teacher"]),
         ("hparams", ["default", "smoke"]),
         ("experiments", ["memorise", "cifar100/resnet56_resnet20"]),
+        ("trackers", ["csv", "mlflow", "tensorboard", "wandb"]),
     ],
 )
 def test_lists_show_names(distill, kind, names):
@@ -178,10 +180,11 @@ for line in sys.argv[1:]:
 
 
 def test_what_only_looks_imports_no_torch(distill, tmp_path):
-    """`report` reads a run that an earlier command left."""
+    """`report` and `card` read a run that an earlier command left."""
     assert distill("train", "hparams=smoke", "verbosity=quiet").code == 0
+    (run,) = (tmp_path / "outputs" / "runs").iterdir()
     lines = ["--help", "--version", "report --help", "list models", "list methods", "list experiments"]
-    lines += ["train --cfg job", "-sc query=bash", "report outputs"]
+    lines += ["train --cfg job", "-sc query=bash", "report outputs", f"card {run}", "watch --once"]
     done = subprocess.run(
         [sys.executable, "-c", LIGHT, *lines],
         cwd=tmp_path,

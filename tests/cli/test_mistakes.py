@@ -34,7 +34,7 @@ def refused(ended: Any, *fragments: str) -> None:
 @pytest.mark.parametrize(
     ("line", "fragments"),
     [
-        ("tarin", ["'tarin'", "did you mean 'train'?", "train, list, report, store"]),
+        ("tarin", ["'tarin'", "did you mean 'train'?", "train, list, watch, report"]),
         ("--hlep", ["'--hlep'", "did you mean '--help'?"]),
         ("help trian", ["'trian'", "did you mean 'train'?"]),
         ("list", ["models|datasets|methods|hparams|experiments"]),

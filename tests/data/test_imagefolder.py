@@ -7,6 +7,7 @@ from PIL import Image
 
 from distill.config.options import read
 from distill.data import Dataset, load
+from distill.data.decoding import decode
 from distill.data.sources.imagefolder import ImageFolderOptions
 from distill.errors import ConfigError, DataError
 
@@ -102,6 +103,12 @@ def arrays(cache: Path) -> list[Path]:
 
 def no_decoding(*args) -> None:
     raise AssertionError("decoded")
+
+
+def test_grey_pictures_of_sixteen_bits_keep_their_levels(tmp_path):
+    levels = np.array([[0, 255], [32768, 65535]], dtype=np.uint16)
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+    assert decode(tmp_path / "deep.png", 2, 1).tolist() == [[[0, 0], [128, 255]]]
 
 
 def test_decoded_pictures_are_kept_and_reused(pictures, cache, capfd, monkeypatch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import socket
 import sys
 from collections.abc import Iterator
@@ -86,8 +85,6 @@ _DIGITS = ("mnist", "svhn")
 
 
 def _load(pictures: _PictureSet, options: TorchvisionOptions) -> Source:
-    if pictures.name == "svhn" and importlib.util.find_spec("scipy") is None:
-        raise DataError("svhn comes as MATLAB files, which need SciPy to read; install it with `pip install scipy`.")
     root = Path(options.root).expanduser()
     _make_present(pictures, root, options.download)
     # torchvision reports a damaged file by whatever its parser stumbled over, AssertionError and all.

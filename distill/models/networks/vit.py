@@ -152,7 +152,7 @@ class Vit(nn.Module):
     def tokens(self, inputs: Tensor) -> Tensor:
         """`[batch, special + patches, width]` as the heads read them."""
         patches = self.patch_embed(inputs)
-        special = [token.expand(len(inputs), -1, -1) for token in self.special_tokens()]
+        special = [token.expand(inputs.shape[0], -1, -1) for token in self.special_tokens()]
         return self.norm(self.blocks(self.dropout(torch.cat([*special, patches], dim=1) + self.pos_embed)))
 
     def special_tokens(self) -> list[Tensor]:
