@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 
 # The commands, and the words that may follow each.
@@ -23,8 +24,9 @@ def complete(words: list[str], commands: Commands) -> int:
         if answer is not None:
             print("\n".join(answer))
             return 0
-        # To Hydra the command line is that of an application without subcommands.
+        # To Hydra the command line is that of an application without subcommands and without what is ours alone.
         _, _, after = line.partition(" train ")
+        after = re.sub(r"(?<!\S)seeds=\S* ", "", after)
         cut = len(line) - len(f"distill {after}")
         os.environ["COMP_POINT"] = str(int(os.environ.get("COMP_POINT", len(line))) - cut)
         os.environ["COMP_LINE"] = f"distill {after}"
@@ -34,11 +36,13 @@ def complete(words: list[str], commands: Commands) -> int:
     return 0
 
 
-def _network(current: str) -> list[str] | None:
-    """Hydra knows `model` only without the network it is for."""
+def _beyond_hydra(current: str) -> list[str] | None:
+    """Hydra knows `model` only without the network it is for, and nothing of `seeds`."""
     from distill.config import tree
 
     key, equals, _ = current.partition("=")
+    if current in ("see", "seed", "seeds"):
+        return [f"{key}=" for key in ("seed", "seeds") if key.startswith(current)]
     if equals and key in tree.MOUNTS:
         return [
             f"{key}={choice.name}" for choice in tree.choices("model") if f"{key}={choice.name}".startswith(current)
@@ -53,7 +57,7 @@ def _answer(before: list[str], current: str, commands: Commands) -> list[str] | 
     if len(before) <= 1:
         return [word for word in commands if word.startswith(current)]
     if before[1] == "train":
-        return _network(current)
+        return _beyond_hydra(current)
     if len(before) > 2 or before[1] not in commands:
         return []
     return [word for word in commands[before[1]] if word.startswith(current)]

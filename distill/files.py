@@ -15,13 +15,14 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
     """A path to write to; what stands there at the end of the block takes the place of `path`.
 
     A reader, or a crash, meets the old file or the whole new one; when the block fails, the old one stays.
 
     Args:
         path: The file; missing folders are made.
+        lasting: Whether it must outlast a power cut, for which the disk is waited for.
 
     Raises:
         OSError: The file cannot be written; its `filename` says which.
@@ -31,9 +32,11 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
-        _sync(draft)
+        if lasting:
+            _sync(draft)
         os.replace(draft, path)
-        sync_folder(path.parent)
+        if lasting:
+            sync_folder(path.parent)
     except OSError as error:
         # A full disk is found by a call that knows no name.
         if error.errno is not None and error.filename in (None, str(draft)):
@@ -45,12 +48,13 @@ def replacing(path: Path) -> Iterator[Path]:
             draft.unlink()
 
 
-def write_bytes(path: Path, data: bytes | memoryview) -> Path:
+def write_bytes(path: Path, data: bytes | memoryview, lasting: bool = True) -> Path:
     """Writes `data` to `path` so that a reader, or a crash, never meets half a file.
 
     Args:
         path: Where to; missing folders are made.
         data: The whole content.
+        lasting: As for `replacing`.
 
     Returns:
         `path`.
@@ -58,7 +62,7 @@ def write_bytes(path: Path, data: bytes | memoryview) -> Path:
     Raises:
         OSError: The file cannot be written; its `filename` says which.
     """
-    with replacing(path) as draft, draft.open("wb") as file:
+    with replacing(path, lasting) as draft, draft.open("wb") as file:
         file.write(data)
     return path
 

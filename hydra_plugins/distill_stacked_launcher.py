@@ -6,6 +6,7 @@ Hydra imports this file whenever it starts: everything of distill waits until th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra._internal.core_plugins import basic_launcher
@@ -43,13 +44,16 @@ class StackedLauncher(basic_launcher.BasicLauncher):
         from distill.experiments import stack
         from distill.experiments.display import Display
         from distill.experiments.job import Job
+        from distill.results.progress import ProgressFile
 
         job = self.task_function
         assert isinstance(job, Job)
+        assert self.config is not None
         configs = self._configs(job_overrides)
         if configs:  # never with torchrun, which `distill train` refuses together with any launcher
-            display = Display(Console(stderr=True), quiet=configs[0].run.verbosity == "quiet")
-            job.made = stack.train(configs, display, job.began)
+            with ProgressFile(Path(self.config.hydra.sweep.dir)) as file:
+                display = Display(Console(stderr=True), configs[0].run.verbosity == "quiet", file)
+                job.made = stack.train(configs, display, job.began)
         return super().launch(job_overrides, initial_job_idx)
 
     def _configs(self, job_overrides: Sequence[Sequence[str]]) -> list[Config]:
@@ -59,6 +63,7 @@ class StackedLauncher(basic_launcher.BasicLauncher):
         from distill.errors import DistillError
         from distill.methods import methods
         from distill.models import models
+        from distill.tracking import trackers
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -67,7 +72,7 @@ class StackedLauncher(basic_launcher.BasicLauncher):
             composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
             own = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
             try:
-                configs.append(check(own, Registries(models, datasets, methods)))
+                configs.append(check(own, Registries(models, datasets, methods, trackers)))
             except DistillError:
                 continue
         return configs

@@ -11,6 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from distill.results.progress import ProgressFile
+from distill.tracking import Row
+from distill.tracking.fanout import Trackers
+
 _WIDTH = 9  # of a role
 _SECONDS_BETWEEN_LINES = 1.0
 
@@ -21,11 +25,17 @@ class Display:
     Args:
         console: Where to.
         quiet: One line per network and no progress.
+        file: Is told as well, for who looks from elsewhere, as `distill watch` does.
+        trackers: Are told of epochs.
     """
 
-    def __init__(self, console: Console, quiet: bool):
+    def __init__(
+        self, console: Console, quiet: bool, file: ProgressFile | None = None, trackers: Trackers | None = None
+    ):
         self.console = console
         self._quiet = quiet
+        self._file = file
+        self._trackers = trackers
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._accuracies: dict[str, float] = {}
@@ -35,6 +45,8 @@ class Display:
     @contextmanager
     def plan(self, roles: Sequence[str]) -> Iterator[None]:
         """Shows all networks of the run from its start to its end."""
+        if self._file is not None:
+            self._file.plan(list(roles))
         if self._quiet or not self.console.is_terminal:
             yield
             return
@@ -78,24 +90,34 @@ class Display:
 
     def waiting(self, role: str) -> None:
         """Another process is training a network that is needed here; told once."""
+        if self._file is not None:
+            self._file.waiting(role)
         if role not in self._waiting:
             self._waiting.add(role)
             self.say(f"{role:{_WIDTH}} waits for another process that is training it", "dim")
 
-    def begin(self, role: str) -> None:
-        """Training of a network starts."""
+    def begin(self, role: str, networks: int = 1) -> None:
+        """Training of a network starts, or of a stack of several."""
+        if self._file is not None:
+            self._file.begin(role, networks)
         if self._progress is not None:
             self._progress.start_task(self._tasks[role])
             self._progress.update(self._tasks[role], mark="[cyan]▸[/]")
 
     def step(self, role: str, epoch: int, epochs: int, progress: float, loss: float) -> None:
         """Moves the bar."""
+        if self._file is not None:
+            self._file.step(role, epoch, epochs, progress, loss)
         if self._progress is not None:
             state = f"epoch {epoch}/{epochs}  loss {loss:.4f}  {self._accuracy(role)}"
             self._progress.update(self._tasks[role], completed=progress, state=state)
 
     def epoch(self, row: dict[str, Any], epochs: int) -> None:
         """One line where there is no live display, though not more than one a second."""
+        if self._file is not None:
+            self._file.epoch(row, epochs)
+        if self._trackers is not None:
+            self._trackers.epoch(row)
         self._accuracies[row["role"]] = row["test_accuracy"]
         if self._quiet or self._progress is not None:
             return
@@ -113,6 +135,11 @@ class Display:
             f"loss {row['loss']:8.4f}  {accuracies}  {row['seconds']:.2f} s",
             "dim",
         )
+
+    def resumed(self, rows: Sequence[Row]) -> None:
+        """Epochs that an earlier sitting trained; trackers may not know them."""
+        if self._trackers is not None:
+            self._trackers.network(rows)
 
     def _accuracy(self, role: str) -> str:
         return f"test {self._accuracies[role]:.2%}" if role in self._accuracies else ""

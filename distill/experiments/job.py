@@ -123,6 +123,7 @@ class Job:
             from distill.experiments import run as runs
             from distill.methods import methods
             from distill.models import models
+            from distill.tracking import trackers
         stop.check()
 
         single = settings.mode == RunMode.RUN
@@ -143,7 +144,7 @@ class Job:
             said = settings.job.override_dirname.replace("__", "  ")
             console.print(Text.assemble((f"job {settings.job.num}", "bold"), f"  {said}"), soft_wrap=True)
         try:
-            config = check(composed, Registries(models, datasets, methods))
+            config = check(composed, Registries(models, datasets, methods, trackers))
             request = replace(request, resolved=OmegaConf.to_yaml(composed, resolve=True))
             self.rows = runs.run(config, request, console)
         except Exception as error:
@@ -183,7 +184,7 @@ def _facts(folder: Path) -> dict[str, Any]:
 def _overrides(words: Any) -> dict[str, str]:
     """What was asked for that may make a difference to the results."""
     pairs = (word.lstrip("+").partition("=") for word in words)
-    return {key: value for key, _, value in pairs if key not in _BOOKKEEPING}
+    return {key: value for key, _, value in pairs if key not in _BOOKKEEPING and key.partition(".")[0] != "tracker"}
 
 
 def _searched(settings: Any) -> list[str]:

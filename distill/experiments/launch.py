@@ -18,13 +18,14 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.text import Text
 
 from distill.config import tree
 from distill.config.explain import missing_plugin, no_name
 from distill.errors import ConfigError, DistillError
+from distill.experiments import seed_words
 from distill.experiments.job import Job, prepare
 from distill.experiments.workers import Workers
 from distill.files import unwritable
@@ -45,6 +46,7 @@ class _Begun:
         folder: Of the run or the sweep.
         output: The key `output`.
         made: Folders that were not there before, innermost first.
+        seeds: The word that asked for several seeds.
         workers: The jobs of a sweep that run elsewhere; `None` for a single run.
         refusal: Why a sweep must not begin.
         signal: The one that asked to stop while workers were running.
@@ -53,6 +55,7 @@ class _Begun:
     folder: Path | None = None
     output: str = ""
     made: list[Path] = field(default_factory=list)
+    seeds: str | None = None
     workers: Workers | None = None
     refusal: DistillError | None = None
     signal: int | None = None
@@ -80,6 +83,9 @@ class SweepFolder(Callback):
                 sys.exit()
             logging.disable(logging.INFO)
             logging.getLogger("hydra_plugins").addHandler(logging.NullHandler())  # our table tells what failed
+        _begun.refusal = _untrackable(config)
+        if _begun.refusal is not None:
+            sys.exit()
         folder = Path(config.hydra.sweep.dir)
         _remember(folder, config.output)
         queued = config.hydra.launcher._target_.endswith(".SlurmLauncher")
@@ -99,7 +105,26 @@ def _undividable(launcher: str) -> ConfigError | None:
     return ConfigError("The processes of torchrun share each job of a sweep: leave out hydra/launcher=...")
 
 
+def _untrackable(config: DictConfig) -> DistillError | None:
+    """Why a tracker cannot start; options of it that are not allowed are for the jobs to tell."""
+    if not config.get("tracker"):
+        return None
+    from distill.tracking.fanout import ready
+
+    chosen: Any = OmegaConf.to_container(config.tracker, resolve=True)
+    try:
+        ready(chosen)
+    except DistillError as error:
+        return error
+    return None
+
+
 def _unsearchable(config: DictConfig, sweeper: DictConfig) -> DistillError | None:
+    if _begun.seeds is not None:
+        return DistillError(
+            f"{_begun.seeds} is not for a search, which would choose the luckiest seed: search with one, then repeat "
+            "the best setting with several."
+        )
     if not config.dataset.val_fraction:
         return DistillError(
             "There is nothing to choose by: a search takes the best accuracy on validation examples, so give "
@@ -166,6 +191,8 @@ def _in_order(words: list[str]) -> list[str]:
 def _job(words: list[str]) -> tuple[Job | None, list[str]]:
     """The command and the words for Hydra; no command where it continues one that has nothing left to do."""
     if not any(word.lstrip("+").startswith("resume=") for word in words):
+        _begun.seeds = seed_words.given(words)
+        words = seed_words.spread(words)
         return Job(words, _check_flags(words)), words
     if torchrun.processes() > 1:
         raise ConfigError("resume=... is for one process: give torchrun the command of the run again, which continues.")
@@ -200,7 +227,10 @@ def _check_flags(words: list[str]) -> list[str]:
         refuse(f"{nameless} has no key before the =")
     parser = get_args_parser()
     parser.error = refuse
-    added = parser.parse_args(words).config_dir
+    parsed = parser.parse_args(words)
+    if parsed.multirun and (parsed.cfg or parsed.info):
+        refuse("--cfg and --info tell of one run: leave out -m and give each key one value")
+    added = parsed.config_dir
     for name in tree.hidden(Path(added)) if added else ():
         print(
             f"distill: warning: {Path(added) / name} is not used: distill ships a file of that name.", file=sys.stderr
@@ -242,16 +272,16 @@ def _discard() -> None:
 
 
 def _show(rows: list[dict[str, Any]], folder: Path, here: Path) -> None:
+    from distill.results.study import study
     from distill.results.terminal import print_run
     from distill.results.unseen import told
-    from distill.results.verdict import verdict
 
     facts = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     console = Console()
     print_run(rows, console)
     for line in told(facts):
         console.print(Text(line))
-    console.print(Text(verdict(rows, [facts])))
+    console.print(Text(study(rows, [facts]).sentence))
     _say_where(folder, f" ({facts['seconds']:.1f} s)", console, here)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -12,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from rich.console import Console
 
 from distill.config.dataset_options import DatasetOptions
 from distill.config.schema import Config
 from distill.data import Dataset, load
 from distill.errors import DistillError
-from distill.experiments import provenance
+from distill.experiments import provenance, reported
 from distill.experiments.assembly import Obtained
 from distill.experiments.display import Display
 from distill.experiments.obtain import Made, Workshop
@@ -26,11 +28,16 @@ from distill.experiments.plan import plan
 from distill.experiments.run_folder import RunFolder
 from distill.experiments.store import Store
 from distill.results import process
-from distill.results.rows import complete
+from distill.results.progress import ProgressFile
+from distill.tracking import TrackedRun
+from distill.tracking.fanout import Trackers
 from distill.training import device as devices
 from distill.training.interrupt import Interrupted, Stop, polite
 from distill.training.layout import keep_memory
 from distill.training.world import join
+
+# Of the files of a run, those that trackers get; weights are too large.
+_KEPT = ("config.resolved.yaml", "results.csv", "metrics.csv", "curves.png")
 
 
 @dataclass(frozen=True)
@@ -78,10 +85,34 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     Raises:
         DistillError: The run cannot go on; `run.json` says why if anything had begun.
     """
+    with (
+        ProgressFile(request.folder) as file,
+        Trackers(config.trackers, _tracked(config, request), Display(console, quiet=True).warn) as trackers,
+    ):
+        display = Display(console, config.run.verbosity == "quiet", file, trackers)
+        rows = _run(config, request, display, trackers)
+        trackers.result(rows, [request.folder / name for name in _KEPT])
+    return rows
+
+
+def _tracked(config: Config, request: Request) -> TrackedRun:
+    # Thousands of jobs without a tracker need not wait for YAML.
+    resolved = yaml.safe_load(request.resolved) if config.trackers else {}
+    return TrackedRun(
+        folder=request.folder,
+        sweep=request.folder.parent.name if request.sweep else None,
+        config={key: value for key, value in resolved.items() if key != "tracker"},
+        overrides=request.overrides,
+        command=request.command,
+        again=(request.folder / "run.json").exists(),
+    )
+
+
+def _run(config: Config, request: Request, display: Display, trackers: Trackers) -> list[dict[str, Any]]:
     began = time.monotonic()
-    display = Display(console, quiet=config.run.verbosity == "quiet")
     keep_memory()
     world = join()
+    world.together(trackers.ready)
     device = devices.resolve(config.run.device, world.local_rank)
     devices.occupy(device)
     world.together(lambda: loaded(config.dataset) and None)  # what must be fetched or decoded, one process does
@@ -91,11 +122,13 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
     stop = Stop()
     workshop = Workshop(config, data, device, store, display, stop, request.began, request.made, world)
     nodes = workshop.prepare(nodes)
+    world.together(trackers.start)
 
     folder = RunFolder(request.folder, config.run.output)
     folder.write("config.resolved.yaml", request.resolved)
     folder.tell(**_facts(config, request, data, device, world.size), status="running", error=None)
     obtained: list[Obtained] = []
+    fidelity: dict[str, dict[str, float | None]] = {}
     rows: list[dict[str, Any]] = []
     try:
         with polite(stop), devices.deterministic(config.run.deterministic), display.plan([node.role for node in nodes]):
@@ -104,11 +137,15 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
             for node in nodes:
                 parents = [other for other in obtained if other.node.role in node.parents]
                 obtained.append(workshop.obtain(node, parents))
+                teacher = next((one for one in obtained if one.node.role == "teacher"), None)
+                fidelity[node.role] = workshop.fidelity(obtained[-1], teacher)
+                trackers.network(obtained[-1].artifact.record.history)
                 _tell(display, obtained[-1])
                 folder.weights(node.role, obtained[-1].artifact.weights)
                 if node is nodes[-1] or not obtained[-1].reused:  # a sweep's jobs may come from the store in no time
                     folder.metrics([row for one in obtained for row in one.artifact.record.history])
-                    rows = _rows(config, request, data, obtained)
+                    rows = reported.rows(request.folder.name, data.name, config.run.seed, obtained, fidelity)
+                    folder.write("details.json", json.dumps({"networks": reported.details(obtained)}))
                     folder.results(rows)
                 if world.largest(int(stop.asked)):
                     stop.number = stop.number or signal.SIGTERM
@@ -129,25 +166,13 @@ def run(config: Config, request: Request, console: Console) -> list[dict[str, An
         finished=_now(),
         seconds=time.monotonic() - began,
         teacher_outputs=outputs,
-        val_accuracy=_val_accuracy(obtained),
-        **{name: _by_role(obtained, name) for name in ("class_accuracy", "unseen")},
+        val_accuracy=reported.val_accuracy(obtained),
+        **{name: reported.by_role(obtained, name) for name in ("class_accuracy", "unseen")},
     )
     # Drawing takes longer than a small training; of a job in a sweep `distill report JOB` draws them.
     if not request.sweep and any(one.artifact.record.history for one in obtained):
         folder.draw()
     return rows
-
-
-def _val_accuracy(obtained: list[Obtained]) -> float | None:
-    """Of the student after its last epoch, 0..1: what hyperparameters may be chosen by."""
-    history = next((one.artifact.record.history for one in obtained if one.node.role == "student"), [])
-    return history[-1]["val_accuracy"] if history else None
-
-
-def _by_role(obtained: list[Obtained], name: str) -> dict[str, Any]:
-    """What was measured of each network, where it was."""
-    measured = {one.node.role: one.artifact.record.measures.get(name) for one in obtained}
-    return {role: value for role, value in measured.items() if value is not None}
 
 
 _last: tuple[DatasetOptions, Dataset] | None = None
@@ -217,43 +242,13 @@ def _facts(config: Config, request: Request, data: Dataset, device: Any, process
     }
 
 
-def _rows(config: Config, request: Request, data: Dataset, obtained: list[Obtained]) -> list[dict[str, Any]]:
-    teacher = next((one.artifact.record for one in obtained if one.node.role == "teacher"), None)
-    rows = []
-    for one in obtained:
-        record, node = one.artifact.record, one.node
-        agreement = None
-        if teacher is not None and node.role != "teacher":
-            pairs = list(zip(record.predictions, teacher.predictions, strict=True))
-            agreement = sum(own == other for own, other in pairs) / len(pairs)
-        rows.append(
-            {
-                "run": request.folder.name,
-                "role": node.role,
-                "model": record.model,
-                "dataset": data.name,
-                "method": node.method.name,
-                # A temperature that softens nothing is not worth a column.
-                "T": getattr(node.method, "T", None) if getattr(node.method, "soft_weight", 1) else None,
-                "alpha": getattr(node.method, "alpha", None),
-                "seed": config.run.seed,
-                "status": "finished",
-                **{key: value for key, value in record.measures.items() if not isinstance(value, list | dict)},
-                "adapters": record.adapters,
-                "agreement": agreement,
-                "seconds": record.seconds,
-                "reused": one.reused,
-                "signature": record.signature,
-            }
-        )
-    return complete(rows)
-
-
 def _tell(display: Display, one: Obtained) -> None:
     record = one.artifact.record
     how = f"trained in {record.seconds:.1f} s"
     if record.stack > 1:
         how = f"trained in a stack of {record.stack} in {record.seconds * record.stack:.1f} s"
+    if one.node.model.train and one.node.hparams.select == "best_val":
+        how += f", epoch {record.measures['epoch']} of {record.measures['epochs']} kept"
     if one.reused:
         how = f"reused from the store, trained {_age(time.time() - record.created)} ago"
     elif not one.node.model.train:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from distill.config.compose import Registries, check
+from distill.config.dataset_options import DatasetOptions
 from distill.config.model_options import ModelOptions
 from distill.config.schema import Config
 from distill.data import Dataset, datasets, load
@@ -24,10 +25,12 @@ from distill.experiments.plan import Node, plan
 from distill.methods import methods
 from distill.models import create, models, weights
 from distill.models.taps import resolve
+from distill.results.find import RECORD, find_run
+from distill.tracking import trackers
 from distill.types import Batch
 
-_RECORD, _CONFIG, _WEIGHTS = "run.json", "config.resolved.yaml", "checkpoints"
-_REGISTRIES = Registries(models, datasets, methods)
+_CONFIG, _WEIGHTS = "config.resolved.yaml", "checkpoints"
+REGISTRIES = Registries(models, datasets, methods, trackers)
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,11 @@ class Saved:
             DistillError: The run has no such network.
         """
         if wanted is None:
-            wanted = self.asked or list(self.nodes)[-1]
+            wanted = self.asked or str(plan(self.config)[-1].role)
         if wanted not in self.nodes:
-            raise DistillError(f"--role {wanted} is not allowed: {self.folder} has {', '.join(self.nodes)}.")
+            status = self.facts.get("status")
+            so_far = "" if status == "finished" else f" is {status} and"
+            raise DistillError(f"--role {wanted} is not allowed: {self.folder}{so_far} has {', '.join(self.nodes)}.")
         return wanted
 
     def network(self, role: str, device: torch.device | str = "cpu") -> nn.Module:
@@ -109,26 +114,33 @@ class Saved:
         weights.load_into(network, self.weights(role), str(self.weights(role)))
         return network.eval().to(device)
 
-    def data(self) -> Dataset:
+    def data(self, options: DatasetOptions | None = None) -> Dataset:
         """The run's own data, loaded as it loaded them.
 
+        Args:
+            options: In place of its own; their paths are meant from where the run was begun.
+
         Raises:
-            DistillError: They are not there any more, or they have changed.
+            DistillError: They are not there any more, or, without `options`, they have changed.
         """
         with self._at_home():
-            data = load(self.config.dataset)
-        if data.fingerprint != self.facts["dataset"]["fingerprint"]:
+            data = load(options or self.config.dataset)
+        if options is None and not self.learned_from(data):
             raise DistillError(
                 f"The data set {data.name} is not the one that {self.folder} learned from: its fingerprint is another."
             )
         return data
 
+    def learned_from(self, data: Dataset) -> bool:
+        """Whether a data set is the one that its networks learned from, by its fingerprint."""
+        return data.fingerprint == self.facts["dataset"]["fingerprint"]
+
+    def resolved(self) -> DictConfig:
+        """The whole config of the run, every reference followed, as Hydra composed it."""
+        return OmegaConf.create((self.folder / _CONFIG).read_text(encoding="utf-8"))  # type: ignore
+
     def _fresh(self, options: ModelOptions) -> nn.Module:
-        # What it began with is of no interest any more, and published weights would be downloaded.
-        plain: dict[str, Any] = {"checkpoint": None}
-        if "weights" in {field.name for field in fields(options)}:
-            plain["weights"] = None
-        return create(replace(options, **plain), self.input_shape, len(self.classes))
+        return untrained(options, self.input_shape, len(self.classes))
 
     @contextmanager
     def _at_home(self) -> Iterator[None]:
@@ -142,6 +154,20 @@ class Saved:
             os.chdir(here)
 
 
+def untrained(options: ModelOptions, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """A network that is about to get its weights from a file.
+
+    Args:
+        options: What it began with is of no interest any more, and published weights would be downloaded.
+        input_shape: Shape of one example.
+        classes: Number of classes.
+    """
+    plain: dict[str, Any] = {"checkpoint": None}
+    if "weights" in {field.name for field in fields(options)}:
+        plain["weights"] = None
+    return create(replace(options, **plain), input_shape, classes)
+
+
 def open_run(path: Path) -> Saved:
     """Opens a run by its folder, or by a file in it, such as `checkpoints/student.safetensors`.
 
@@ -151,20 +177,20 @@ def open_run(path: Path) -> Saved:
     Raises:
         DistillError: There is no such run, it left no weights, or another version wrote it.
     """
-    if not path.exists():
-        raise DistillError(f"There is no {path}: give the folder of a run, as under outputs/runs.")
-    folder = next((up for up in (path, *path.parents) if (up / _RECORD).is_file()), None)
-    if folder is None:
-        raise DistillError(_no_run(path))
-    facts = _facts(folder / _RECORD)
+    folder = find_run(path)
+    if path.suffix in (".safetensors", *weights.PICKLES) and path.absolute().parent.name != _WEIGHTS:
+        raise DistillError(
+            f"{path} is not what the run {folder} left of a network: give {folder / _WEIGHTS / 'ROLE.safetensors'}."
+        )
+    facts = _facts(folder / RECORD)
     try:
-        config = check(OmegaConf.create((folder / _CONFIG).read_text(encoding="utf-8")), _REGISTRIES)  # type: ignore
+        config = check(OmegaConf.create((folder / _CONFIG).read_text(encoding="utf-8")), REGISTRIES)  # type: ignore
         facts["dataset"]["normalization"]
     except ConfigError as error:
         raise DistillError(f"{folder} cannot be opened: {' '.join(error.problems)}") from error
     except (OSError, ValueError, KeyError) as error:
         raise DistillError(
-            f"{folder} cannot be opened: {_CONFIG} and {_RECORD} do not say what its networks are, as those of a run "
+            f"{folder} cannot be opened: {_CONFIG} and {RECORD} do not say what its networks are, as those of a run "
             "that never began or of an older version do not."
         ) from error
     found = {str(node.role): node for node in plan(config)}
@@ -173,13 +199,6 @@ def open_run(path: Path) -> Saved:
         raise DistillError(f"{folder} left no weights: it is {facts.get('status')}.")
     asked = path.stem if path.suffix == ".safetensors" else None
     return Saved(folder, facts, config, nodes, asked)
-
-
-def _no_run(path: Path) -> str:
-    below = sorted(record.parent for record in path.glob("*/run.json")) if path.is_dir() else []
-    if below:
-        return f"{path} holds {len(below)} runs: give the folder of one of them, such as {below[-1]}."
-    return f"{path} is not a run: a run is a folder with a {_RECORD}, which `distill train` leaves under outputs/runs."
 
 
 def _facts(path: Path) -> dict[str, Any]:

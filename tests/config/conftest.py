@@ -13,6 +13,7 @@ from distill.data import datasets
 from distill.errors import ConfigError
 from distill.methods import methods
 from distill.models import models
+from distill.tracking import trackers
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,7 @@ def composed() -> Callable[..., DictConfig]:
 @pytest.fixture(scope="session")
 def checked(composed: Callable[..., DictConfig]) -> Callable[..., Config]:
     def check_run(*words: str) -> Config:
-        return check(composed(*words), Registries(models, datasets, methods))
+        return check(composed(*words), Registries(models, datasets, methods, trackers))
 
     return check_run
 

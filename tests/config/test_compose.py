@@ -10,6 +10,7 @@ from distill.methods import methods
 from distill.methods.hinton import HintonOptions
 from distill.models import models
 from distill.models.networks.mlp import MlpOptions
+from distill.tracking import trackers
 
 
 def test_a_run_is_typed_down_to_its_networks_and_method(checked):
@@ -124,4 +125,4 @@ def test_an_unknown_name_is_told_with_those_that_are_known(key, kind, problems):
 def test_a_missing_value_is_asked_for():
     config = OmegaConf.create({"teacher": {"widths": "???"}, "seed": 0})
     with pytest.raises(ConfigError, match=r"^teacher\.widths has no value: give teacher\.widths=\.\.\.$"):
-        check(config, Registries(models, datasets, methods))
+        check(config, Registries(models, datasets, methods, trackers))

@@ -87,7 +87,8 @@ def test_hparams_list_every_key_with_the_default_of_the_code():
     roles = {role: values.pop(role) for role in ("teacher", "student")}
     assert values.pop("limit_test") == defaults(DatasetOptions)["limit_test"]
     assert set(values) == own_keys(Hparams)
-    assert values == {**default_values(Hparams, values), "precision": "${precision}"}
+    references = {key: f"${{{key}}}" for key in ("precision", "select")}
+    assert values == {**default_values(Hparams, values), **references}
     assert roles == {role: {key: f"${{..{key}}}" for key in values} for role in roles}
 
 
