@@ -73,7 +73,11 @@ _MOMENTS = {
     "while a network was put into the store": "outputs/store/*.new-*",
     "while tables were written": "outputs/*/*/**/.*.csv.*",
 }
-_TIMES = {"run", "seconds", "latency_ms", "latency_batch_ms", "reused"}  # columns that killing may change
+# Columns that killing may change, or any other moment: times, memory, energy.
+_TIMES = {
+    *("run", "reused", "seconds", "memory_mb", "energy_wh", "latency_ms", "latency_p99_ms", "throughput"),
+    *("latency_batch_ms", "latency_batch_p99_ms", "throughput_batch"),
+}
 _PRELOADED = [
     "torch._dynamo",
     "distill.experiments.launch",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from distill.errors import CheckpointError, DataError, DeviceError, DistillError
 from distill.training import torchrun
 
 _MISTAKE, _SIGNALLED = 2, 128
+_PATIENCE = 10.0  # seconds that the first process has to say what is wrong
 # What one process may meet alone; of the rest the first one tells.
 _OWN = (CheckpointError, DataError, DeviceError, TrainingError)
 
@@ -44,6 +46,8 @@ def following(words: list[str]) -> Iterator[list[str]]:
         except DistillError as error:
             if isinstance(error, _OWN) and not getattr(error, "told", False):
                 os.write(kept[sys.stderr.fileno()], f"distill: process {torchrun.rank()}: {error}\n".encode())
+            else:
+                time.sleep(_PATIENCE)  # torchrun stops all processes when one has ended, the first in mid-sentence
             sys.exit(_MISTAKE)
         except KeyboardInterrupt as error:
             sys.exit(_SIGNALLED + getattr(error, "number", 2))

@@ -13,7 +13,7 @@ import pytest
 from distill.errors import DistillError
 from distill.experiments import signature as signatures
 from distill.experiments.store import FORMAT, Store
-from distill.results import collect
+from distill.results import collect, records
 
 SMOKE = ("hparams=smoke", "verbosity=quiet")
 
@@ -77,7 +77,7 @@ def test_a_run_that_ends_while_a_report_looks_at_it_is_finished(train, monkeypat
         record.write_text(finished)
         return False
 
-    monkeypatch.setattr(collect, "is_alive", gone)
+    monkeypatch.setattr(records, "is_alive", gone)
     found = collect.collect([left.folder])
     assert [run["status"] for run in found.runs] == ["finished"]
     assert found.rows["role"].tolist() == ["teacher", "baseline", "student"]
