@@ -7,14 +7,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distill.errors import CheckpointError, DataError, DeviceError, DistillError, TrainingError
 from distill.training import torchrun
 
 _MISTAKE, _SIGNALLED = 2, 128
-_PATIENCE = 10.0  # seconds that the first process has to say what is wrong
+_PATIENCE = 10.0  # seconds that the first process has to say what is wrong, before this one ends and ends it
 # What one process may meet alone; of the rest the first one tells.
 _OWN = (CheckpointError, DataError, DeviceError, TrainingError)
 
@@ -47,7 +47,8 @@ def following(words: list[str]) -> Iterator[list[str]]:
             if isinstance(error, _OWN) and not getattr(error, "told", False):
                 os.write(kept[sys.stderr.fileno()], f"distill: process {torchrun.rank()}: {error}\n".encode())
             else:
-                time.sleep(_PATIENCE)  # torchrun stops all processes when one has ended, the first in mid-sentence
+                with suppress(KeyboardInterrupt):  # torchrun stops all processes when one has ended
+                    time.sleep(_PATIENCE)
             sys.exit(_MISTAKE)
         except KeyboardInterrupt as error:
             sys.exit(_SIGNALLED + getattr(error, "number", 2))

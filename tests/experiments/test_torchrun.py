@@ -91,4 +91,5 @@ def test_a_mistake_is_told_once(together, tmp_path):
     said, _ = process.communicate()
     assert process.returncode != 0
     assert said.count("distill: T=0 is not allowed: it must be greater than 0.") == 1
+    assert "stopped" not in said
     assert not list(tmp_path.glob("outputs/runs/*"))
