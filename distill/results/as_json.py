@@ -53,6 +53,7 @@ def cells(grouping: Grouping) -> list[dict[str, Any]]:
             "role": cell.role,
             "keys": {key: value for key, value in zip(grouping.keys, cell.keys, strict=True) if not missing(value)},
             "networks": cell.networks,
+            "seeds": cell.seeds,
             **{name: _summary(one) for name, one in zip(grouping.metrics, cell.measures, strict=True)},
         }
         for cell in grouping.cells

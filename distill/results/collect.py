@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 
 from distill.errors import DataError, DistillError
 from distill.results.columns import COLUMNS
+from distill.results.defaults import varying_overrides
 from distill.results.find import find_runs, names
 from distill.results.frame import frame
 from distill.results.records import Records
@@ -71,7 +72,8 @@ def collect(paths: Sequence[Path]) -> Collected:
     kept = [place for place in range(len(ran)) if place not in left]
     runs = [{**ran[place].facts, "run": ran[place].name} for place in kept]
     warnings += [*told, *_shortfalls(paths, ran)]
-    return Collected(table.frame(kept, runs), runs, [ran[place].folder for place in kept], warnings)
+    folders = [ran[place].folder for place in kept]
+    return Collected(table.frame(kept, varying_overrides(runs, folders)), runs, folders, warnings)
 
 
 def details(folder: Path) -> dict[str, Any]:
@@ -109,8 +111,8 @@ class _Table:
         if len(self._rows) >= _AT_ONCE:
             self._pack()
 
-    def frame(self, kept: Sequence[int], runs: Sequence[dict[str, Any]]) -> pd.DataFrame:
-        """The rows of those runs that are kept, with a column for each overridden key that varies between them."""
+    def frame(self, kept: Sequence[int], overrides: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+        """The rows of those runs that are kept, with a column for each of some keys, whose values are by run."""
         self._pack()
         df = pd.concat(self._parts, ignore_index=True)
         added = [name for name in df.columns if name not in COLUMNS]
@@ -118,9 +120,8 @@ class _Table:
         owner = np.array(self._owner)
         df = df[np.isin(owner, kept)].reset_index(drop=True)
         place = np.searchsorted(np.array(kept), owner[np.isin(owner, kept)])
-        for key in _varying_overrides(runs):
-            values = np.array([run["overrides"].get(key, "") for run in runs], dtype=object)
-            df[key] = pd.Series(values[place], dtype=object)
+        for key, values in overrides.items():
+            df[key] = pd.Series(np.array(values, dtype=object)[place], dtype=object)
         return df
 
     def _pack(self) -> None:
@@ -178,8 +179,3 @@ def _unfinished(run: dict[str, Any]) -> Row:
             # What the user asked for was no number; the error says so.
             row[key] = None
     return row
-
-
-def _varying_overrides(runs: Sequence[dict[str, Any]]) -> list[str]:
-    keys = dict.fromkeys(key for run in runs for key in run["overrides"] if key not in COLUMNS)
-    return [key for key in keys if len({run["overrides"].get(key) for run in runs}) > 1]

@@ -160,7 +160,14 @@ COLUMNS: dict[str, Column] = {
         ),
         Column("train_agreement", "agreement on examples that it learned from", "number", "%", 2, 100.0),
         Column("train_kl", "mean KL divergence from the teacher's there", "number", "nats", 4, title="train KL"),
-        Column("train_agreement_wrong", "agreement there where the teacher is wrong", "number", "%", 2, 100.0),
+        Column(
+            "train_agreement_wrong",
+            "agreement there where the teacher contradicts the label, which dataset.label_noise may have falsified",
+            "number",
+            "%",
+            2,
+            100.0,
+        ),
         Column("gain", "accuracy minus the baseline's", "number", "points", 2),
         Column("recovered", "(student - baseline) / (teacher - baseline) in accuracy", "number", "%", 0, 100.0),
         Column("epochs", "epochs trained", "integer"),
@@ -212,7 +219,19 @@ def shown(name: str, value: Any) -> str:
     number = float(value) * column.scale
     if name == "seed":
         return f"{number:.0f}"
-    return f"{number:{'+' if name == 'gain' else ''},.{column.digits}f}"
+    return decimal(number, column.digits, sign=name == "gain")
+
+
+def decimal(number: float, digits: int, *, sign: bool = False) -> str:
+    """`1,234.50`, as Python rounds; one with more digits than it was stored with is `1e+20`.
+
+    Args:
+        number: In the unit it is shown in.
+        digits: Decimals.
+        sign: Whether a positive one carries a plus.
+    """
+    plus = "+" if sign else ""
+    return f"{number:{plus}.4g}" if abs(number) >= 10.0 ** (15 - digits) else f"{number:{plus},.{digits}f}"
 
 
 def _short(text: str) -> str:

@@ -89,6 +89,7 @@ def _absent(path: Path) -> str:
 
 def _within(path: Path) -> Iterable[Path]:
     if path.is_dir():
+        os.scandir(path).close()  # os.walk would take a folder that may not be read for an empty one
         return _below(path)
     # A file that lies elsewhere was given by mistake, and what lies beside it was not asked for.
     home = path.parent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +51,7 @@ def check(targets: Mapping[str, str]) -> None:
         targets: A file, or `-` for standard output, by format.
 
     Raises:
-        DistillError: Two formats would go to one place, or one to a folder.
+        DistillError: Two formats would go to one place, or one to a folder or into one that cannot be written.
     """
     taken: dict[str, str] = {}
     for kind, target in targets.items():
@@ -59,6 +61,16 @@ def check(targets: Mapping[str, str]) -> None:
         taken[place] = kind
         if target != STDOUT and (not target or Path(target).is_dir()):
             raise DistillError(f"--{kind} {target or repr('')} is not allowed: it must be a file, or - for the screen.")
+        if target != STDOUT and (hindrance := _hindrance(Path(target))):
+            raise DistillError(f"--{kind} {target} cannot be written: {os.strerror(hindrance)}.")
+
+
+def _hindrance(path: Path) -> int:
+    """The error that making a file would meet in its folder, or in the nearest one there is; 0 for none."""
+    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        return errno.ENOTDIR
+    return 0 if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES
 
 
 def write(content: Content, targets: Mapping[str, str]) -> list[Path]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 from rich.text import Text
 
@@ -24,7 +26,15 @@ def table(found: Grouping, width: int | None = None) -> tuple[list[Field], str]:
     grid = _grid(found) if _makes_grid(found) else []
     if grid and (width is None or sum(field.natural() + 2 for field in grid) + 2 <= width):
         return grid, _about_grid(found)
-    return _rows(found), f"Mean ± standard deviation of n networks, and the mean's 95 % interval{_pooled(found)}."
+    return _rows(found), _about_rows(found)
+
+
+def _about_rows(found: Grouping) -> str:
+    measured = [(name, one) for cell in found.cells for name, one in zip(found.metrics, cell.measures, strict=True)]
+    shown_there = ", and the mean's 95 % interval" if any(interval(name, one) for name, one in measured) else ""
+    uneven = any(one.std > 0 and math.isnan(one.low) for _, one in measured)
+    why = "; no interval where the seeds have unequal numbers of networks" if uneven else ""
+    return f"Mean ± standard deviation over n seeds{_each(found)}{shown_there}{_pooled(found)}{why}."
 
 
 def _rows(found: Grouping) -> list[Field]:
@@ -35,7 +45,7 @@ def _rows(found: Grouping) -> list[Field]:
             values = [shown(key, cell.keys[place]) for cell in cells]
             text = not is_numeric(pd.Series(values, dtype=object))
             fields.append(Field(key, [Text(value) for value in values], ESSENTIAL + 5, text))
-    fields.append(Field("n", [Text(str(cell.networks)) for cell in cells], ESSENTIAL))
+    fields.append(Field("n", [Text(str(cell.seeds)) for cell in cells], ESSENTIAL))
     for place, name in enumerate(found.metrics):
         of_unit = f"\n{unit(name)}" if unit(name) else ""
         means = [Text(_told(name, cell, place)) for cell in cells]
@@ -55,7 +65,7 @@ def _makes_grid(found: Grouping) -> bool:
 
 def _grid(found: Grouping) -> list[Field]:
     (first, second), students = found.keys, _students(found)
-    uneven = len({cell.networks for cell in students}) > 1
+    uneven = len({cell.seeds for cell in students}) > 1
     places = {tuple(map(shown, found.keys, cell.keys)): cell for cell in students}
 
     def told(row: str, column: str) -> Text:
@@ -63,7 +73,7 @@ def _grid(found: Grouping) -> list[Field]:
         if cell is None:
             return Text(_NONE)
         mean = _told(found.metrics[0], cell, 0)
-        return Text(f"{mean} (n={cell.networks})" if uneven and "n=" not in mean else mean)
+        return Text(f"{mean} (n={cell.seeds})" if uneven and "n=" not in mean else mean)
 
     rows = _values(found, 0)
     fields = [Field(first, [Text(row or _NONE) for row in rows], ESSENTIAL + 9, text=True)]
@@ -74,16 +84,28 @@ def _grid(found: Grouping) -> list[Field]:
 
 def _about_grid(found: Grouping) -> str:
     name = found.metrics[0]
-    counts = {cell.networks for cell in _students(found)}
-    each = f" of {counts.pop()} networks" if len(counts) == 1 else ""
+    counts = {cell.seeds for cell in _students(found)}
+    number = counts.pop() if len(counts) == 1 else "n"
+    seeds = "one seed" if number == 1 else f"{number} seeds"
     others = [f"{cell.role} {spread(name, cell.measures[0])}" for cell in found.cells if cell.role != "student"]
     beside = f"; for reference {', '.join(others)}" if others else ""
     of_unit = f" ({unit(name)})" if unit(name) else ""
-    return f"{COLUMNS[name].heading}{of_unit}: mean ± standard deviation{each}{_pooled(found)}{beside}."
+    over = f"{seeds}{_each(found)}{_pooled(found)}"
+    return f"{COLUMNS[name].heading}{of_unit}: mean ± standard deviation over {over}{beside}."
+
+
+def _each(found: Grouping) -> str:
+    """What the value of a seed is, where cells hold several networks of one."""
+    numbers = {cell.networks / cell.seeds for cell in found.cells if cell.networks > cell.seeds}
+    if not numbers:
+        return ""
+    alike = len(numbers) == 1 and min(numbers).is_integer()
+    return f", each the mean of its {f'{min(numbers):g} ' if alike else ''}networks"
 
 
 def _pooled(found: Grouping) -> str:
-    return f", taken over {' and '.join(found.pooled)}" if found.pooled else ""
+    others = [key for key in found.pooled if key != "seed"]
+    return f", taken over {' and '.join(others)}" if others else ""
 
 
 def _students(found: Grouping) -> list[Cell]:
@@ -105,4 +127,4 @@ def _rank(text: str) -> tuple[float, str]:
 def _told(name: str, cell: Cell, place: int) -> str:
     measured = cell.measures[place]
     told = spread(name, measured)
-    return f"{told} (n={measured.n})" if told and measured.n != cell.networks else told
+    return f"{told} (n={measured.n})" if told and measured.n != cell.seeds else told

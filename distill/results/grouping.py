@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from distill.config.words import did_you_mean
 from distill.errors import DistillError
 from distill.results.collect import Collected
-from distill.results.columns import COLUMNS, missing
+from distill.results.columns import COLUMNS, decimal, missing
 from distill.results.frame import is_finished, numeric, order, unique, varying
 from distill.results.seeds import roles
 from distill.results.statistics import Summary, summarise
@@ -28,14 +29,17 @@ class Cell:
     Attributes:
         role: Their role.
         keys: Their value of each key; empty or NaN where it did not matter to them.
-        measures: Each measure over them, in the units of its column as stored.
+        measures: Each measure over their seeds, of which each is the mean of its networks, in the units of its column
+            as stored; without an interval where the seeds have unequal numbers of networks.
         networks: How many they are, no network twice.
+        seeds: How many seeds they have.
     """
 
     role: str
     keys: tuple[Any, ...]
     measures: tuple[Summary, ...]
     networks: int
+    seeds: int
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ def group(found: Collected, keys: Sequence[str], metrics: Sequence[str]) -> Grou
         for role in roles(once)
         for rows in _parts(order(once[once["role"] == role], [key for key in named if key != "role"]), named)
     ]
-    summaries = [summarise([numeric(rows[name]).to_numpy() for _, rows in parts]) for name in measures]
+    summaries = [_over_seeds([rows for _, rows in parts], name) for name in measures]
     cells = [
-        Cell(role, tuple(rows[key].iloc[0] for key in named), measured, len(rows))
+        Cell(role, tuple(rows[key].iloc[0] for key in named), measured, len(rows), rows["seed"].nunique(dropna=False))
         for (role, rows), measured in zip(parts, zip(*summaries, strict=True), strict=True)
     ]
     pooled = [key for key in varying(df, seed=True) if key not in named]
@@ -93,10 +97,24 @@ def _parts(rows: pd.DataFrame, keys: Sequence[str]) -> Iterable[pd.DataFrame]:
     return [part for _, part in rows.groupby(list(keys), sort=False, dropna=False)]
 
 
+def _over_seeds(parts: Sequence[pd.DataFrame], name: str) -> list[Summary]:
+    """A measure over the seeds of each part: networks of one seed rise and fall together, and count as one."""
+    values, even = [], []
+    for rows in parts:
+        known = numeric(rows[name])
+        by_seed = known[known.notna()].groupby(rows["seed"], dropna=False)
+        values.append(by_seed.mean().to_numpy())
+        even.append(by_seed.count().nunique() <= 1)
+    return [
+        one if alike else replace(one, low=math.nan, high=math.nan)
+        for one, alike in zip(summarise(values), even, strict=True)
+    ]
+
+
 def _with_overrides(found: Collected) -> pd.DataFrame:
     """All rows with every overridden key, also those that are the same in all runs."""
-    alike = dict.fromkeys(key for run in found.runs for key in run["overrides"])
-    added = {key: found.runs[0]["overrides"].get(key, "") for key in alike if key not in found.rows.columns}
+    alike = {key: value for run in reversed(found.runs) for key, value in run["overrides"].items()}
+    added = {key: value for key, value in alike.items() if key not in found.rows.columns}
     return found.rows.assign(**added)
 
 
@@ -144,18 +162,17 @@ def spread(name: str, measured: Summary) -> str:
     column = COLUMNS[name]
     if not measured.n:
         return ""
-    form = f"{'+' if name == 'gain' else ''},.{column.digits}f"
-    mean = f"{measured.mean * column.scale:{form}}"
-    return f"{mean} ± {measured.std * column.scale:,.{column.digits}f}" if measured.std > 0 else mean
+    mean = decimal(measured.mean * column.scale, column.digits, sign=name == "gain")
+    return f"{mean} ± {decimal(measured.std * column.scale, column.digits)}" if measured.std > 0 else mean
 
 
 def interval(name: str, measured: Summary) -> str:
-    """`95.40 to 95.71`, the 95 % interval of the mean likewise; nothing below two values or where all are equal."""
+    """`95.40 to 95.71`, the 95 % interval of the mean likewise; nothing where there is none or all are equal."""
     column = COLUMNS[name]
-    if not measured.std > 0:
+    if not measured.std > 0 or math.isnan(measured.low):
         return ""
-    form = f"{'+' if name == 'gain' else ''},.{column.digits}f"
-    return f"{measured.low * column.scale:{form}} to {measured.high * column.scale:{form}}"
+    ends = (measured.low, measured.high)
+    return " to ".join(decimal(end * column.scale, column.digits, sign=name == "gain") for end in ends)
 
 
 def unit(name: str) -> str:

@@ -47,7 +47,7 @@ def print_means(found: Study, console: Console, table: str) -> None:
 
 
 def print_lost(lost: Sequence[str], keys: Sequence[str], console: Console, table: str) -> None:
-    """Prints which keys a table had no room for, without which its rows may look alike."""
+    """Prints which of some columns a table had no room for, such as keys, without which its rows may look alike."""
     if missed := [key for key in keys if key in lost]:
         them = "it" if len(missed) == 1 else "them"
         console.print(Text(f"No room here for {', '.join(missed)}: a wider terminal shows {them}, or {table}.", "dim"))

@@ -18,6 +18,7 @@ from distill.results.frame import unique
 from distill.results.grouping import group
 from distill.results.layout import show
 from distill.results.markdown import page
+from distill.results.means import print_lost
 from distill.results.plots import sweep_plots
 from distill.results.records import read
 from distill.results.study import study
@@ -122,7 +123,8 @@ def _print(content: Content, console: Console, *, tables: bool = True, table: st
         return
     if content.grouping is not None:
         cells, about = grouped.table(content.grouping, console.width)
-        show(cells, console)
+        lost = show(cells, console)
+        print_lost(lost, [name for name in lost if name not in ("n", "95 % interval")], console, _CSV)
         console.print(Text(about, "dim"))
     elif len(found.runs) == 1:
         print_run(found.rows, console)
@@ -130,6 +132,7 @@ def _print(content: Content, console: Console, *, tables: bool = True, table: st
             console.print(Text(line))
     else:
         print_sweep(found.rows, console, outcome, table)
+        console.print()
     console.print(Text(outcome.sentence))
 
 

@@ -28,13 +28,13 @@ def networks(df: pd.DataFrame) -> Iterator[str]:
 
 
 def cells(found: Grouping) -> Iterator[str]:
-    """A line per cell and measure, in the units of `results.csv`: accuracies 0..1, gains in points."""
+    """A line per cell and measure, in the units of `results.csv`: accuracies 0..1, gains in points; n counts seeds."""
     keys = [key for key in found.keys if key != "role"]
-    yield csv_text([["role", *keys, "metric", "n", "mean", "std", "low", "high"]])
+    yield csv_text([["role", *keys, "metric", "networks", "n", "mean", "std", "low", "high"]])
     for cell in found.cells:
         values = [value for key, value in zip(found.keys, cell.keys, strict=True) if key != "role"]
         for name, one in zip(found.metrics, cell.measures, strict=True):
-            line = [cell.role, *values, name, one.n, one.mean, one.std, one.low, one.high]
+            line = [cell.role, *values, name, cell.networks, one.n, one.mean, one.std, one.low, one.high]
             yield csv_text([[_stored(value) for value in line]])
 
 

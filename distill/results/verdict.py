@@ -52,10 +52,8 @@ def _nothing(df: pd.DataFrame) -> str:
     if len(failed) > 1:
         return f"None of {len(failed)} runs finished, so there is nothing to compare."
     row = failed.iloc[0]
-    reason = f" ({row['error'].rstrip('.')})" if row["error"] else ""
-    return (
-        f"The distilled student has not finished: the run is {row['status']}{reason}, so there is nothing to compare."
-    )
+    how = {"interrupted": "was interrupted", "running": "has not come to its end yet"}.get(row["status"], "failed")
+    return f"There is no distilled student to compare: the run {how}."
 
 
 def _of_one(df: pd.DataFrame, group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
@@ -136,14 +134,22 @@ def _of_settings(
     if winner.gain is not None:
         sentence += f", {_gap(winner.gain.mean, HARD)}"
     if found.by_method:
-        comparison = found.comparisons[0]
-        second = f"the next best method, {comparison.second.label}"
-        if winner.gain is not None and winner.gain.n > 1:
-            sentence += f" (corrected {_p(winner.gain.adjusted)})"
-        sentence += f"{',' if winner.gain is None else ' and'} {_gap(comparison.difference.mean, second)}"
-    return (
-        f"{sentence}{_smaller(winner.rows.iloc[0])}{left_out}. {_how_surely(found, winner)}{_advice(found, df, runs)}."
-    )
+        sentence += f"; {_beside_methods(found, winner)}"
+    else:
+        sentence += _smaller(winner.rows.iloc[0])
+    return f"{sentence}{left_out}. {_how_surely(found, winner)}{_advice(found, df, runs)}."
+
+
+def _beside_methods(found: Study, winner: Group) -> str:
+    comparison = found.comparisons[0]
+    second = f"the next best method, {comparison.second.label}"
+    told = []
+    if smaller := _smaller(winner.rows.iloc[0]):
+        told.append(smaller.replace(", with", "it has"))
+    if winner.gain is not None and winner.gain.n > 1:
+        told.append(f"its gain has a corrected {_p(winner.gain.adjusted)}")
+    told.append(f"it is {_gap(comparison.difference.mean, second)}")
+    return " and ".join([", ".join(told[:-1]), told[-1]] if told[1:] else told)
 
 
 def _level(found: Study, winner: Group) -> str:

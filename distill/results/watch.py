@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from distill.errors import DistillError
+from distill.results.find import RECORD
 from distill.results.watch_state import Folder, Group
 from distill.results.watch_table import render
 
@@ -57,4 +58,7 @@ def _of_interest(groups: Sequence[Group], seen: set[Path], path: Path) -> Sequen
     """What runs, or ran while it was watched; else the latest."""
     if not groups:
         raise DistillError(f"There is no run in {path}: `distill train` leaves them under outputs/runs and sweeps.")
+    jobs = [job for group in groups for job in group.jobs]
+    if jobs and all(job.state == "unreadable" for job in jobs):
+        raise DistillError(f"{jobs[0].folder / RECORD} cannot be read: it is damaged, or you may not read it.")
     return [group for group in groups if group.active or group.folder in seen] or groups[-1:]

@@ -7,7 +7,7 @@ import os
 import re
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from distill.results import process, progress, sweeps
 from distill.results.find import RECORD
 from distill.results.rows import read_csv
 
-State = Literal["running", "finished", "failed", "interrupted"]
+State = Literal["running", "finished", "failed", "interrupted", "unreadable"]
 
 _RECIPE = "multirun.yaml"
 _ELSEWHERE = {"store", "cache", "tracking", "checkpoints"}
@@ -35,7 +35,7 @@ class Job:
     Attributes:
         folder: Of the run.
         facts: Its `run.json`.
-        state: How it stands; a run whose process is gone is interrupted.
+        state: How it stands; a run whose process is gone is interrupted, one with a damaged `run.json` unreadable.
         progress: Its `progress.json`, while it trains.
         test: Accuracy of its student on test examples, 0..1, once it is finished.
         stamp: When `run.json` was written, as it was read last.
@@ -63,6 +63,21 @@ class Job:
     def overrides(self) -> dict[str, str]:
         """What it was asked for."""
         return self.facts.get("overrides") or {}
+
+
+@dataclass(frozen=True)
+class Best:
+    """The setting that did best so far.
+
+    Attributes:
+        jobs: Its finished jobs, which differ in their seed alone.
+        val: Their mean accuracy on validation examples, 0..1, if it is known of all.
+        test: The same on test examples.
+    """
+
+    jobs: list[Job]
+    val: float | None
+    test: float | None
 
 
 @dataclass
@@ -101,17 +116,32 @@ class Group:
         return "val" if known else "test"
 
     @property
-    def best(self) -> Job | None:
-        """The finished job with the highest such accuracy."""
-        known = [job for job in self.jobs if getattr(job, self.chosen_by) is not None]
-        return max(known, key=lambda job: getattr(job, self.chosen_by), default=None)
+    def best(self) -> Best | None:
+        """The setting with the highest mean of it over seeds; one with half as many seeds as others may be lucky."""
+        settings: dict[tuple[tuple[str, str], ...], list[Job]] = {}
+        for job in self.jobs:
+            if getattr(job, self.chosen_by) is not None:
+                setting = tuple((key, value) for key, value in job.overrides.items() if key != "seed")
+                settings.setdefault(setting, []).append(job)
+        most = max(map(len, settings.values()), default=0)
+        means = [
+            Best(jobs, _mean([job.val for job in jobs]), _mean([job.test for job in jobs]))
+            for jobs in settings.values()
+            if 2 * len(jobs) > most
+        ]
+        return max(means, key=lambda best: getattr(best, self.chosen_by), default=None)
+
+    @property
+    def told(self) -> list[Job]:
+        """The jobs whose records can be read."""
+        return [job for job in self.jobs if job.state != "unreadable"]
 
     @property
     def common(self) -> dict[str, str]:
         """What all jobs are asked for alike: words of the command that hold one value."""
-        words = {word.lstrip("+") for job in self.jobs[:1] for word in job.facts.get("words", ()) if self.sweep}
+        words = {word.lstrip("+") for job in self.told[:1] for word in job.facts.get("words", ()) if self.sweep}
         return {
-            key: value for job in self.jobs[:1] for key, value in job.overrides.items() if f"{key}={value}" in words
+            key: value for job in self.told[:1] for key, value in job.overrides.items() if f"{key}={value}" in words
         }
 
     def seconds_left(self, now: float) -> float | None:
@@ -166,7 +196,7 @@ class Folder:
         for folder in _job_folders(group):
             job = known.get(folder)
             if job is None or job.state != "finished":
-                self._read(folder, known)
+                self._read(folder, known, group.sweep)
         group.jobs = sorted(known.values(), key=lambda job: (job.number, job.folder.name))
         group.stack = progress.read(group.folder) if group.sweep else None
         if group.sweep and group.total is None:
@@ -175,15 +205,17 @@ class Folder:
         if not group.active:
             group.stack = None
 
-    def _read(self, folder: Path, known: dict[Path, Job]) -> None:
+    def _read(self, folder: Path, known: dict[Path, Job], sweep: bool) -> None:
         stamp, job = _stamp(folder / RECORD), known.get(folder)
         if job is None or job.stamp != stamp:
             try:
                 facts = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-            except (OSError, ValueError):  # it has not begun, or is being removed
+            except FileNotFoundError:  # it has not begun, or is being removed
                 return
+            except (OSError, ValueError):
+                facts = None
             if not isinstance(facts, dict) or facts.get("status") not in get_args(State):
-                return
+                facts = {"sweep": sweep, "status": "unreadable"}
             job = known[folder] = Job(folder, facts, facts["status"], stamp=stamp)
             if job.state == "finished":
                 job.test = _accuracy(folder)
@@ -192,6 +224,11 @@ class Folder:
             alive = _lives(job.facts.get("process"), max(stamp, (job.progress or {}).get("updated", 0.0)))
             if not alive and _stamp(folder / RECORD) == stamp:  # it did not end between these two looks
                 job.state, job.progress = "interrupted", None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known and len(known) == len(values) else None
 
 
 def _groups(path: Path, depth: int, known: dict[Path, Group]) -> Iterator[tuple[Path, bool]]:

@@ -11,10 +11,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distill.results.watch_state import Group, Job
+from distill.results.find import RECORD
+from distill.results.watch_state import Best, Group, Job
 
-_STYLES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow"}
-_URGENCY = ("running", "failed", "interrupted", "finished")
+_STYLES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow", "unreadable": "red"}
+_URGENCY = ("running", "failed", "unreadable", "interrupted", "finished")
 _BAR = 12  # characters
 
 
@@ -83,7 +84,7 @@ def _name(folder: Path) -> str:
 def _totals(group: Group, now: float) -> Text:
     done = group.count("finished")
     line = Text(f"{done} of {group.total} done" if group.total is not None else f"{done} done")
-    for state in ("failed", "interrupted", "running"):
+    for state in ("failed", "unreadable", "interrupted", "running"):
         if group.count(state):
             line.append(", ").append(f"{group.count(state)} {state}", _STYLES[state])
     if group.to_come:
@@ -108,8 +109,12 @@ def _stack(group: Group) -> Text:
     return line
 
 
-def _best(group: Group, best: Job) -> Text:
-    setting = _setting(group, _own(group, best)) or f"job {best.number}"
+def _best(group: Group, best: Best) -> Text:
+    own = dict(_own(group, best.jobs[0]))
+    if len(best.jobs) > 1:
+        own.pop("seed", None)
+    setting = _setting(group, own) or ("default" if len(best.jobs) > 1 else f"job {best.jobs[0].number}")
+    setting += f", mean of {len(best.jobs)} seeds" if len(best.jobs) > 1 else ""
     if group.chosen_by == "val":
         line = Text.assemble("best by validation accuracy: ", (setting, "bold"), f"  {best.val:.2%}")
         return line if best.test is None else line.append(f" (test {best.test:.2%})")
@@ -138,7 +143,7 @@ def _table(group: Group, jobs: Sequence[Job]) -> Table:
     table.expand = True
     for job in jobs:
         cells = [
-            _setting(group, _own(group, job)) or "default",
+            _asked(group, job),
             _state(job),
             _bar(job),
             _accuracy(group, job),
@@ -148,6 +153,12 @@ def _table(group: Group, jobs: Sequence[Job]) -> Table:
     return table
 
 
+def _asked(group: Group, job: Job) -> str:
+    if job.state == "unreadable":
+        return f"{RECORD} in {job.folder.name} cannot be read: it is damaged, or you may not read it."
+    return _setting(group, _own(group, job)) or "default"
+
+
 def _own(group: Group, job: Job) -> Mapping[str, str]:
     common = group.common
     return {key: value for key, value in job.overrides.items() if key not in common}
@@ -155,7 +166,7 @@ def _own(group: Group, job: Job) -> Mapping[str, str]:
 
 def _setting(group: Group, overrides: Mapping[str, str]) -> str:
     """Overrides by the shortest end of their key that tells them from the others: `lr=0.1`."""
-    keys = {key for job in group.jobs[:1] for key in job.overrides} | overrides.keys()
+    keys = {key for job in group.told[:1] for key in job.overrides} | overrides.keys()
     return " ".join(f"{_short(key, keys)}={value}" for key, value in overrides.items())
 
 

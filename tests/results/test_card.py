@@ -109,6 +109,17 @@ def test_other_seeds_of_its_sweep_tell_how_sure_it_is(run):
     assert "This job of the sweep: seed=2." in body
 
 
+def test_a_setting_among_several_has_its_p_corrected(run):
+    """Of the four flips of three seeds, one more takes (1, -1, .5) further from 0 than (1, 2, 3) is: 2 of 4."""
+    students = {"1": (0.95, 0.96, 0.97), "2": (0.95, 0.93, 0.945)}
+    folders = [
+        run(f"outputs/sweeps/s/{lr}{seed}", seed, student, sweep=True, overrides={"seed": str(seed), "lr": lr})
+        for lr, accuracies in students.items()
+        for seed, student in enumerate(accuracies)
+    ]
+    assert "p = .25 (.5 corrected for the 2 settings of the sweep) by sign flips" in page(folders[0])[0]
+
+
 def test_a_file_of_weights_names_its_network(run):
     weights = run() / "checkpoints" / "baseline.safetensors"
     weights.parent.mkdir()
@@ -128,7 +139,7 @@ def test_what_is_no_finished_run_has_no_card(run, leave, tmp_path):
         page(tmp_path)
     with pytest.raises(DistillError, match=r"--role pupil is not allowed: .* has teacher, baseline, student"):
         page(tmp_path / "runs" / "one", "pupil")
-    with pytest.raises(DistillError, match="is failed: a card is of a run that has finished"):
+    with pytest.raises(DistillError, match="has not finished \\(failed\\): a card is of a run that has"):
         page(leave("failed", None, status="failed", error="boom"))
     with pytest.raises(DistillError, match="does not say what was trained"):
         page(leave("old", three()))

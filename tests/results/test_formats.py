@@ -136,7 +136,7 @@ def test_csv_has_a_line_per_network_each_shared_one_once(content: Content):
 def test_csv_and_json_of_groups_have_what_was_asked_for(content: Content):
     grouped = Content(content.found, content.outcome, group(content.found, ["T"], ["gain", "params"]))
     lines = list(csv.DictReader(io.StringIO(text("csv", grouped))))
-    assert list(lines[0]) == ["role", "T", "metric", "n", "mean", "std", "low", "high"]
+    assert list(lines[0]) == ["role", "T", "metric", "networks", "n", "mean", "std", "low", "high"]
     gains = [line for line in lines if line["metric"] == "gain" and line["role"] == "student"]
     assert [(line["T"], line["n"]) for line in gains] == [("1", "3"), ("4", "3")]
     assert [float(line["mean"]) for line in gains] == pytest.approx([2.0, 3.0])
@@ -165,6 +165,16 @@ def test_formats_are_refused_before_anything_is_written(tmp_path: Path):
         formats.check({"json": str(tmp_path)})
     with pytest.raises(DistillError, match=r"--json '' is not allowed"):
         formats.check({"json": ""})
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DistillError, match=r"--html .*file/x/page\.html cannot be written: Not a directory\."):
+        formats.check({"html": str(tmp_path / "file" / "x" / "page.html")})
+    formats.check({"html": str(tmp_path / "new" / "folder" / "page.html")})
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(DistillError, match=r"--html .*page\.html cannot be written: Permission denied\."):
+        formats.check({"html": str(tmp_path / "new" / "page.html")})
 
 
 def test_a_file_that_cannot_be_written_is_told_and_nothing_half_is_left(tmp_path: Path, content: Content):

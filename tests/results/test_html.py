@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from html.parser import HTMLParser
@@ -16,7 +17,10 @@ from xml.etree import ElementTree
 import pytest
 
 from distill.results.collect import Collected, collect
+from distill.results.columns import shown
 from distill.results.html import page
+from distill.results.html.answer import compared
+from distill.results.html.table import measure, setting, short_titles
 from distill.results.rows import complete
 from distill.results.study import study
 
@@ -285,6 +289,63 @@ def test_accuracies_on_several_data_sets_are_not_drawn_beside_one_another(
     assert document.figures() == []
     assert "Winner" not in document.text("dt")
     assert document.data["tables"][1]["rows"] == 6
+
+
+def test_what_was_compared_names_defaults_and_every_size(leave: Callable[..., Path], tmp_path: Path) -> None:
+    for number, (val, params) in enumerate(((0, 10), (80, 20))):
+        rows = [{**row, "params": params, "signature": f"{row['signature']}{val}"} for row in three()]
+        dataset = {"name": "digits", "val": val, "test": 540}
+        leave(f"runs/{number}", rows, overrides={"hparams.lr": "0.5"} if val else {}, dataset=dataset)
+    found = collect([tmp_path])
+    told = dict(compared(found, study(found.rows, found.runs)))
+    assert told["hparams.lr"] == "default, 0.5"
+    assert told["Data"] == "digits: 540 test examples; digits: 80 validation, 540 test examples"
+    assert told["Student"].count("parameters)") == 2
+
+
+def test_numbers_are_rounded_alike_by_page_and_script() -> None:
+    """28.125 is between 28.12 and 28.13; Python takes the even one, the script the larger one unless it is told."""
+    column = measure("accuracy", [0.28125, 0.5, 0.2813499999, 0.28])
+    assert [column.cell(row) for row in range(4)] == ["28.12", "50.00", "28.13", "28.00"]
+    assert column.packed()["values"] == [28.125, 50, 28.135, 28]
+    assert column.packed()["odd"] == {0: "28.12", 2: "28.13"}
+    assert measure("accuracy", [0.28125, 0.28125]).packed()["odd"] == {0: "28.12"}
+
+
+def test_huge_numbers_are_short_and_none_at_all_is_no_number() -> None:
+    column = measure("nll", [1e20, math.inf, None])
+    assert [column.cell(row) for row in range(3)] == ["1e+20", "inf", ""]
+    packed = column.packed()
+    assert packed["values"] == [1e20, None, None]
+    assert packed["odd"] == {0: "1e+20", 1: "inf"}
+    assert shown("nll", 1e20) == "1e+20"
+
+
+def test_settings_stand_as_they_were_given() -> None:
+    column = setting("hparams.lr", ["2e-3", "0.01", ""])
+    assert [column.cell(row) for row in range(3)] == ["2e-3", "0.01", ""]
+    assert column.packed()["odd"] == {0: "2e-3"}
+    assert measure("seed", [1234567, 2]).cell(0) == "1234567"
+
+
+def test_accuracy_and_gain_follow_what_tells_rows_apart(swept: Document) -> None:
+    for table in swept.data["tables"]:
+        shown_there = [column["key"] for column in table["columns"] if column["shown"]]
+        assert shown_there[:5] == ["role", "T", "alpha", "accuracy", "gain"]
+
+
+def test_long_keys_are_headed_by_their_last_part_where_it_is_clear() -> None:
+    found = short_titles(["hparams.student.lr", "a.width", "b.width", "x.seed"])
+    assert found == {"hparams.student.lr": "lr", "a.width": "a.width", "b.width": "b.width", "x.seed": "x.seed"}
+
+
+def test_the_headline_of_a_study_of_methods_is_short(leave: Callable[..., Path], tmp_path: Path) -> None:
+    for number, (method, seed) in enumerate((method, seed) for method in ("at", "dkd") for seed in range(6)):
+        rows = three(0.95 + 0.003 * (method == "dkd") + 0.001 * seed, seed=seed, method=method)
+        leave(f"s/{number}", rows, {"method": method, "seed": str(seed)})
+    document = Document(report(tmp_path))
+    assert document.text("h1").endswith("above the same network trained on hard labels alone.")
+    assert len(re.findall(r"\S*\w\S*", document.text("h1"))) <= 32
 
 
 def test_a_run_without_baseline_or_teacher_makes_a_page(leave: Callable[..., Path], tmp_path: Path) -> None:

@@ -229,3 +229,24 @@ def test_reports_start_without_torch_and_without_matplotlib():
     code = "import sys, distill.results.report; print([m for m in ('torch', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_table_too_long_for_the_terminal_is_in_a_file_that_is_written(
+    tmp_path: Path, leave: Leave, console: Console
+) -> None:
+    for i, (T, seed) in enumerate((float(T), seed) for T in range(1, 16) for seed in range(2)):
+        leave(f"sweeps/s/{i}", three(0.95, seed=seed, T=T), {"T": f"{T:g}", "seed": str(seed)})
+    for targets, named in (
+        ({"csv": "all.csv"}, "all.csv"),
+        ({"latex": "table.tex"}, "what --csv writes"),
+        ({}, "report.csv"),
+    ):
+        report([tmp_path], None, console, {kind: str(tmp_path / name) for kind, name in targets.items()})
+        assert f"{named}." in " ".join(console.export_text().split()).replace(f"{tmp_path}/", "")
+
+
+def test_a_measure_that_was_asked_for_and_has_no_room_is_named(tmp_path: Path, leave: Leave) -> None:
+    leave("runs/a", three())
+    narrow = Console(width=40, file=io.StringIO(), record=True)
+    report([tmp_path], None, narrow, measures=("accuracy", "params", "seconds", "compression", "size_mb"))
+    assert "No room here for" in narrow.export_text()

@@ -64,8 +64,8 @@ def test_a_sweep_is_told_in_numbers_with_its_best_and_each_job_in_a_line(job, tm
     lines = shown(tmp_path)
     assert lines[0] == "sweeps/s lr=0.1"
     assert lines[1].startswith("2 of 6 done, 1 failed, 1 running, 2 not started, about ")
-    # By validation accuracy, although job 1 has the better test accuracy.
-    assert lines[2] == "best by validation accuracy: T=1 seed=0 80.00% (test 90.00%)"
+    # Of the seeds of T=1 as one: accuracies .8 and .7 on validation examples, .9 and .91 on test examples.
+    assert lines[2] == "best by validation accuracy: T=1, mean of 2 seeds 75.00% (test 90.50%)"
     assert lines[3] == "failed: The loss is nan. (job 2)"
     assert lines[4] == "job settings state val % time"
     assert lines[5:8] == [
@@ -77,11 +77,32 @@ def test_a_sweep_is_told_in_numbers_with_its_best_and_each_job_in_a_line(job, tm
     assert lines[8].endswith(" 55.00 5 min left")
 
 
+def test_the_best_is_a_mean_over_seeds_and_not_the_luckiest_of_them(job, tmp_path):
+    for number, accuracy in enumerate([0.99, 0.61, 0.85, 0.85]):
+        job(number, "finished", val_accuracy=accuracy)
+    assert shown(tmp_path)[2] == "best by validation accuracy: T=2, mean of 2 seeds 85.00% (test 92.50%)"
+    job(4, "finished", val_accuracy=0.999)  # of T=4, whose other seed is yet to come
+    assert shown(tmp_path)[2].startswith("best by validation accuracy: T=2, mean of 2 seeds ")
+
+
+def test_a_damaged_record_is_told_in_its_row_and_where_it_is_all_there_is_as_a_mistake(job, tmp_path, look):
+    (job(0, "finished") / "run.json").write_text('{"status": "fini')
+    code, out, err = look("sweeps/s")
+    assert (code, out) == (2, "")
+    assert err == "distill: sweeps/s/0_T=1/run.json cannot be read: it is damaged, or you may not read it.\n"
+    job(1, "finished", val_accuracy=0.8)
+    lines = shown(tmp_path)
+    assert lines[1].startswith("1 of 6 done, 1 unreadable, 4 not started")
+    row = "0 run.json in 0_T=1 cannot be read: it is damaged, or you may not read it. unreadable"
+    assert row in lines
+    assert "1 T=1 seed=1 finished 80.00 20 s" in lines
+
+
 def test_without_validation_examples_the_best_is_by_test_accuracy_and_that_is_said(job, tmp_path):
     job(0, "finished", val_accuracy=None)
-    job(1, "finished", val_accuracy=None)
+    job(3, "finished", val_accuracy=None)
     lines = shown(tmp_path)
-    assert "best by test accuracy, as no validation examples are held out: T=1 seed=1 91.00%" in lines
+    assert "best by test accuracy, as no validation examples are held out: T=2 seed=1 93.00%" in lines
     assert "job settings state test % time" in lines
 
 

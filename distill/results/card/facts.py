@@ -76,7 +76,7 @@ def read(path: Path, role: str | None) -> Facts:
     folder = find_run(path)
     run = records.read(folder)
     if run["status"] != "finished":
-        raise DistillError(f"{folder} is {run['status']}: a card is of a run that has finished.")
+        raise DistillError(f"{folder} has not finished ({run['status']}): a card is of a run that has.")
     rows = {str(row["role"]): row for row in read_csv(folder / "results.csv")}
     config = _config(folder / "config.resolved.yaml")
     if not (isinstance(run.get("dataset"), dict) and config.keys() >= _GROUPS):

@@ -114,7 +114,7 @@ def _evidence(facts: Facts) -> list[str]:
             f"network, and it takes {SEEDS} to say by how much. No other seed of this setting lies beside this run."
         )
     else:
-        lines += _seeds(group)
+        lines += _seeds(group, outcome.tried)
     if outcome is not None and outcome.tried > 1 and facts.role == "student":
         by = "validation" if outcome.chosen_by == "val_accuracy" else "test"
         is_winner = outcome.winner is not None and outcome.winner is group
@@ -126,17 +126,20 @@ def _evidence(facts: Facts) -> list[str]:
     return lines
 
 
-def _seeds(group: Group) -> list[str]:
+def _seeds(group: Group, tried: int) -> list[str]:
     accuracy, gain = group.accuracy, group.gain
     lines = [
         f"Seeds: {accuracy.n} of this setting lie beside this run. Their mean accuracy is {accuracy.shown(100.0)} % (± "
         f"standard deviation; 95 % interval {accuracy.interval(100.0)} %), and this network is one of them."
     ]
     if gain is not None and gain.n > 1:
+        told = p_shown(gain.p)
+        if p_shown(gain.adjusted) != told:
+            told += f" ({p_shown(gain.adjusted)} corrected for the {tried} settings of the sweep)"
         few = f"; {gain.n} seeds cannot give less than {p_shown(smallest_p(gain.n))}" if gain.n < SEEDS else ""
         lines.append(
             f"Gain over the baseline of the same seed: {gain.shown(sign=True)} points (95 % interval "
-            f"{gain.interval(sign=True)}), better in {gain.won} seeds, p = {p_shown(gain.p)} by sign flips{few}."
+            f"{gain.interval(sign=True)}), better in {gain.won} seeds, p = {told} by sign flips{few}."
         )
     return lines
 

@@ -12,11 +12,13 @@ def sections(facts: Facts) -> list[str]:
     """Use and reproduction."""
     run = shlex.quote(str(facts.folder))
     weights = facts.folder / "checkpoints" / f"{facts.role}.safetensors"
-    there = f"Its weights are `{weights}`." if weights.is_file() else f"Its weights, `{weights}`, are gone."
+    if not weights.is_file():
+        gone = "Its weights are not kept any more; they are made again as follows."
+        return ["## Use", gone, *_reproduction(facts)]
     inputs = "picture.png" if facts.pictures else "inputs.npy"
     return [
         "## Use",
-        there,
+        f"Its weights are `{weights}`.",
         code(
             [
                 f"distill predict {run} {inputs} --role {facts.role}",
@@ -37,10 +39,12 @@ def sections(facts: Facts) -> list[str]:
             ],
             "python",
         ),
-        "## Reproduction",
-        code([facts.run["command"]]),
-        listed(_made_by(facts)),
+        *_reproduction(facts),
     ]
+
+
+def _reproduction(facts: Facts) -> list[str]:
+    return ["## Reproduction", code([facts.run["command"]]), listed(_made_by(facts))]
 
 
 def _shape(facts: Facts) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from distill.results.collect import Collected
-from distill.results.columns import missing, shown, size
+from distill.results.columns import COLUMNS, missing, shown, size
 from distill.results.frame import is_finished, students
 from distill.results.html import keys
 from distill.results.html.phrases import interval, leader, points, unbroken
@@ -111,12 +111,8 @@ def compared(found: Collected, outcome: Study) -> list[tuple[str, str]]:
 
 
 def _data(found: Collected) -> str:
-    sets = {}
-    for run in found.runs:
-        dataset = run.get("dataset") or {}
-        if dataset.get("name"):
-            sets.setdefault(dataset["name"], dataset)
-    return "; ".join(_splits(name, dataset) for name, dataset in sets.items())
+    known = [run["dataset"] for run in found.runs if (run.get("dataset") or {}).get("name")]
+    return _listed(list(dict.fromkeys(_splits(dataset["name"], dataset) for dataset in known)), 4, "; ")
 
 
 def _splits(name: str, dataset: dict[str, object]) -> str:
@@ -126,22 +122,25 @@ def _splits(name: str, dataset: dict[str, object]) -> str:
 
 
 def _networks(outcome: Study) -> list[tuple[str, str]]:
-    by_role: dict[str, dict[str, str]] = {}
+    by_role: dict[str, dict[str, None]] = {}
     for one in outcome.groups:
         params = one.rows["params"].iloc[0]
         size_told = "" if missing(params) else f" ({shown('params', params)} parameters)"
-        by_role.setdefault(one.role, {})[one.model] = f"{one.model}{size_told}"
-    return [(role.capitalize(), _listed(list(models.values()), 4)) for role, models in by_role.items()]
+        by_role.setdefault(one.role, {})[f"{one.model}{size_told}"] = None
+    return [(role.capitalize(), _listed(list(models), 4)) for role, models in by_role.items()]
 
 
 def _values(outcome: Study, key: str) -> str:
     found = {shown(key, one.keys[key]): keys.value(one, key) for one in outcome.students if key in one.keys}
-    return _listed(sorted(found, key=lambda text: (found[text] is None, found[text] or 0.0)), 10)
+    told = sorted(found, key=lambda text: (found[text] is None, found[text] or 0.0))
+    # A student without a column's key, such as T, has none; without an overridden one it has that key's default.
+    some_default = key not in COLUMNS and any(key not in one.keys for one in outcome.students)
+    return _listed([*(["default"] if some_default else []), *told], 10)
 
 
-def _listed(texts: Sequence[str], most: int) -> str:
+def _listed(texts: Sequence[str], most: int, between: str = ", ") -> str:
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
+    return between.join(texts[:most]) + more
 
 
 def cautions(found: Collected, outcome: Study) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distill.results.columns import COLUMNS, missing, shown
+from distill.results.columns import COLUMNS, decimal, missing
+from distill.results.columns import shown as shown_as
 
 FIRST = 50  # rows of a page of a table, and those that can be read without scripts
 
@@ -25,7 +26,7 @@ class TableColumn:
         digits: Decimals; `None` for a column of texts.
         shown: Whether it is there before anybody asks for it.
         sign: Whether positive numbers carry a plus.
-        plain: Whether numbers stand without separators and trailing zeros, as settings do.
+        texts: Numbers in words of their own, such as settings as they were given.
     """
 
     key: str
@@ -36,7 +37,7 @@ class TableColumn:
     digits: int | None = None
     shown: bool = True
     sign: bool = False
-    plain: bool = False
+    texts: Sequence[str] | None = None
 
     @property
     def numeric(self) -> bool:
@@ -50,25 +51,40 @@ class TableColumn:
             return ""
         if self.digits is None:
             return str(value)
-        if self.plain:
-            return f"{value:g}"
-        return f"{value:{'+' if self.sign else ''},.{self.digits}f}".replace("-", "−")
+        if self.texts is not None:
+            return self.texts[row]
+        return decimal(value, self.digits, sign=self.sign).replace("-", "−")
 
     def packed(self) -> dict[str, Any]:
         """What the script needs of it, small."""
         told = {"key": self.key, "title": self.title, "unit": self.unit, "meaning": self.meaning, "shown": self.shown}
         if self.digits is None:
             return told | coded([str(cell) if not missing(cell) else "" for cell in self.cells])
-        cells = [None if missing(cell) else _rounded(float(cell), self.digits, self.plain) for cell in self.cells]
-        numbers = {"digits": self.digits, "sign": self.sign, "plain": self.plain}
-        same = len(cells) > 1 and len(set(cells)) == 1
+        plain = self.texts is not None
+        cells = [None if missing(cell) else _rounded(float(cell), self.digits, plain) for cell in self.cells]
+        numbers = {"digits": self.digits, "sign": self.sign, "plain": plain}
+        same = len(cells) > 1 and len({*zip(cells, self.texts or cells, strict=True)}) == 1
+        rows = range(1 if same else len(cells))
+        odd = {row: self.cell(row) for row in rows if self._is_odd(row, cells[row])}
+        numbers |= {"odd": odd} if odd else {}
         return told | numbers | ({"constant": cells[0]} if same else {"values": cells})
 
+    def _is_odd(self, row: int, packed: float | None) -> bool:
+        """Whether the script could not know how a number is shown: it rounds halves up, and knows no short form."""
+        if packed is None or self.digits is None:
+            return not missing(self.cells[row])
+        if self.texts is not None:
+            return "e" in repr(packed) or self.texts[row] != repr(packed)
+        last = abs(packed) * 10 ** (self.digits + 2)
+        return packed == 0 or last >= 10**15 or round(last) % 100 == 50
 
-def _rounded(value: float, digits: int, plain: bool) -> float | int:
+
+def _rounded(value: float, digits: int, plain: bool) -> float | int | None:
+    if not math.isfinite(value):
+        return None
     # Two digits beyond those shown keep the order of rows; more would only make the page large.
     number = value if plain else round(value, digits + 2)
-    return int(number) if number.is_integer() else number
+    return int(number) if number.is_integer() and abs(number) < 1e15 else number
 
 
 def coded(texts: Sequence[str]) -> dict[str, Any]:
@@ -109,20 +125,21 @@ def measure(name: str, cells: Sequence[Any], *, title: str | None = None, shown:
         digits=digits,
         shown=shown,
         sign=name == "gain",
-        plain=name == "seed",
+        texts=[shown_as(name, cell) for cell in cells] if name == "seed" else None,
     )
 
 
-def setting(key: str, cells: Sequence[Any]) -> TableColumn:
-    """The column of a key that varies: numbers where all are, else words."""
-    meaning = COLUMNS[key].meaning if key in COLUMNS else "a key that the runs set differently"
+def setting(key: str, cells: Sequence[Any], title: str = "") -> TableColumn:
+    """The column of a key that varies: numbers where all are, else words; headed by the key without a title."""
+    meaning = COLUMNS[key].meaning if key in COLUMNS else f"{key}, a key that the runs set differently"
+    texts = [shown_as(key, cell) for cell in cells]
     try:
         numbers = [None if missing(cell) else float(cell) for cell in cells]
     except (TypeError, ValueError):
         numbers = []
     if numbers and all(number is None or math.isfinite(number) for number in numbers):
-        return TableColumn(key, key, numbers, meaning=meaning, digits=6, plain=True)
-    return TableColumn(key, key, [shown(key, cell) for cell in cells], meaning=meaning)
+        return TableColumn(key, title or key, numbers, meaning=meaning, digits=6, texts=texts)
+    return TableColumn(key, title or key, texts, meaning=meaning)
 
 
 @dataclass(frozen=True)
@@ -160,6 +177,13 @@ class Table:
         """What the script needs of it."""
         columns = [column.packed() for column in self.columns]
         return {"name": self.name, "rows": self.rows, "page": FIRST, "columns": columns, "owner": self.owner}
+
+
+def short_titles(keys: Sequence[str]) -> dict[str, str]:
+    """What heads the column of each key: its last part, as `lr`, where no other key or column is called so."""
+    ends = {key: key.rpartition(".")[2] for key in keys}
+    taken = [*ends.values(), *COLUMNS]
+    return {key: end if taken.count(end) == 1 else key for key, end in ends.items()}
 
 
 def filled(columns: Sequence[TableColumn]) -> list[TableColumn]:

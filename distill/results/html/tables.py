@@ -8,12 +8,13 @@ from distill.results.collect import Collected
 from distill.results.columns import COLUMNS
 from distill.results.frame import unique, varying
 from distill.results.html.averages import averages
-from distill.results.html.table import Table, TableColumn, filled, measure, setting
+from distill.results.html.table import Table, TableColumn, filled, measure, setting, short_titles
 from distill.results.statistics import Paired, Summary
 from distill.results.study import Group, Study
 
 # What a reader decides by comes first; the rest is a click away.
 _FIRST = ("accuracy", "gain", "recovered", "params", "compression", "size_mb", "latency_ms", "agreement", "nll", "ece")
+_DECISIVE = ("accuracy", "gain")
 _TOLD = {"run", "role", "model", "seed", "status", "error", "signature"}
 
 
@@ -23,15 +24,25 @@ def settings(outcome: Study) -> Table | None:
     groups = [*others, *sorted(outcome.students, key=lambda one: -one.accuracy.mean)]
     if not groups:
         return None
+    keys = [key for key in outcome.keys if key != "model"]
+    titles = short_titles(keys)
+    over_seeds = _over_seeds(groups)
+    # A phone has room for what tells settings apart, and these two.
+    first = [column for column in over_seeds if column.key in _DECISIVE]
     columns = [
-        TableColumn("role", "role", [one.role for one in groups], meaning=COLUMNS["role"].meaning),
+        _role([one.role for one in groups]),
         _model([one.role for one in groups], [one.model for one in groups]),
-        *(setting(key, [one.keys.get(key) for one in groups]) for key in outcome.keys if key != "model"),
+        *(setting(key, [one.keys.get(key) for one in groups], titles[key]) for key in keys),
+        *first,
         TableColumn("n", "n", [one.accuracy.n for one in groups], meaning="seeds", digits=0),
-        *_over_seeds(groups),
+        *(column for column in over_seeds if column not in first),
         *_means(groups),
     ]
     return Table("settings", "All settings", filled(columns), [])
+
+
+def _role(roles: Sequence[str]) -> TableColumn:
+    return TableColumn("role", "role", roles, meaning=COLUMNS["role"].meaning, shown=len(set(roles)) > 1)
 
 
 def _model(roles: Sequence[str], models: Sequence[str]) -> TableColumn:
@@ -54,7 +65,7 @@ def _over_seeds(groups: Sequence[Group]) -> list[TableColumn]:
     return [
         accuracy("accuracy", "accuracy", "mean test accuracy", lambda one: one.mean),
         accuracy("std", "std", "standard deviation of accuracy over seeds", lambda one: one.std),
-        accuracy("low", "95 % from", "lower end of the 95 % interval of the mean", lambda one: one.low),
+        accuracy("low", "accuracy from", "lower end of the 95 % interval of the mean", lambda one: one.low),
         accuracy("high", "to", "its upper end", lambda one: one.high),
         gain("gain", "gain", "mean difference to the baseline, paired by seed", lambda one: one.mean, 0),
         gain("gain_low", "gain from", "lower end of its 95 % interval", lambda one: one.low),
@@ -91,15 +102,17 @@ def networks(found: Collected) -> Table:
     df = unique(found.rows)
     number = {run["run"]: place for place, run in enumerate(found.runs)}
     keys = [key for key in varying(df) if key not in _TOLD]
+    titles = short_titles(keys)
     statuses = [status or "finished" for status in df["status"]]
     columns = [
-        TableColumn("role", "role", df["role"].tolist(), meaning=COLUMNS["role"].meaning),
+        _role(df["role"].tolist()),
         _model(df["role"].tolist(), df["model"].tolist()),
-        *(setting(key, df[key].tolist()) for key in keys),
-        measure("seed", df["seed"].tolist()),
+        *(setting(key, df[key].tolist(), titles[key]) for key in keys),
+        *(measure(name, df[name].tolist()) for name in _DECISIVE),
+        measure("seed", df["seed"].tolist(), shown=df["seed"].nunique() > 1),
         TableColumn("status", "status", statuses, meaning=COLUMNS["status"].meaning, shown=len(set(statuses)) > 1),
     ]
-    taken = {*_TOLD, *keys}
+    taken = {*_TOLD, *keys, *_DECISIVE}
     for name in (*_FIRST, *(other for other in COLUMNS if other not in _FIRST)):
         if name in taken:
             continue

@@ -157,12 +157,13 @@
       const form = text || column.plain ? null
         : new Intl.NumberFormat("en-US", { minimumFractionDigits: column.digits, maximumFractionDigits: column.digits,
           signDisplay: column.sign ? "always" : "auto" });
+      const odd = (row) => column.odd?.["constant" in column ? 0 : row];
       return { ...column, text,
         raw: text ? (row) => column.prefix + column.levels[value(row)] : value,
         cell: (row) => {
           if (text) return column.prefix + column.levels[value(row)];
           const number = value(row);
-          if (number == null) return "";
+          if (odd(row) !== undefined || number == null) return odd(row) ?? "";
           return column.plain ? String(number) : form.format(number).replace("-", "−");
         } };
     });
@@ -203,7 +204,7 @@
         } else {
           const number = Number(found[3]);
           // A number as it is shown is what one asks for.
-          const shown = (row) => Number(column.raw(row).toFixed(column.plain ? 9 : column.digits));
+          const shown = (row) => (column.plain ? column.raw(row) : Number(column.cell(row).replace("−", "-").replaceAll(",", "")));
           const compare = { "=": (a) => a === number, "<": (a) => a < number, ">": (a) => a > number,
             "<=": (a) => a <= number, ">=": (a) => a >= number }[found[2]];
           tests.push((row) => column.raw(row) != null && compare(shown(row)));
