@@ -48,6 +48,29 @@ def replacing(path: Path, lasting: bool = True) -> Iterator[Path]:
             draft.unlink()
 
 
+def require_writable(path: Path) -> None:
+    """Finds before long work what would keep its outcome from being written; nothing is made.
+
+    Args:
+        path: Of the file to be written later.
+
+    Raises:
+        OSError: It cannot be written; its `filename` says which.
+    """
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if path.is_dir():
+        number, at = errno.EISDIR, path
+    elif not folder.is_dir():
+        number, at = errno.ENOTDIR, folder
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        number, at = errno.EACCES, path
+    else:
+        return
+    raise OSError(number, os.strerror(number), str(at))
+
+
 def write_bytes(path: Path, data: bytes | memoryview, lasting: bool = True) -> Path:
     """Writes `data` to `path` so that a reader, or a crash, never meets half a file.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from distill.commands.parser import Parser
 from distill.errors import DistillError
+from distill.files import require_writable
 
 if TYPE_CHECKING:
     from distill.results.rows import Row
@@ -51,6 +52,8 @@ def run(words: list[str]) -> int:
     path, overrides = Path(asked.given[0]), asked.given[1:]
     for word in overrides:
         _require_known(word)
+    if asked.csv is not None:
+        require_writable(asked.csv)
 
     from rich.console import Console
     from rich.text import Text

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distill.commands.parser import Parser
 from distill.errors import DistillError
+from distill.files import require_writable
 
 _TOLERANCE = 1e-3  # of logits in fp32
 
@@ -106,6 +107,7 @@ def _check(asked: argparse.Namespace, formats: tuple[str, ...]) -> None:
         raise DistillError(f"--output {asked.output} is not allowed: a file of {name} ends in {KINDS[name].suffix}.")
     if asked.output.is_dir():
         raise DistillError(f"--output {asked.output} is not allowed: it is a folder.")
+    require_writable(asked.output)
 
 
 def _distance(text: str) -> float:

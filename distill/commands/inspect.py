@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from distill.commands.parser import Parser
 from distill.errors import DistillError
+from distill.files import require_writable
 
 HELP = """\
 Look at what the teacher knows: softened distributions of test examples at several temperatures, classes that it
@@ -90,11 +91,14 @@ def _run(
     from rich.text import Text
 
     from distill.experiments.inspection import Asked, inspect
+    from distill.results.find import find_run
     from distill.results.inspection.files import write
     from distill.results.inspection.terminal import print_findings
 
+    folder = output or find_run(path) / "inspect"
+    require_writable(folder / "inspect.md")
     found, pixels = inspect(Asked(path, role, temperatures, positions, count, device))
-    written = write(found, pixels, output or Path(found.run) / "inspect")
+    written = write(found, pixels, folder)
     console = Console()
     print_findings(found, pixels, console)
     console.print(Text("\n  ".join(["\nWritten:", *map(str, written)])), soft_wrap=True)

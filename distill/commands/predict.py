@@ -7,6 +7,7 @@ from pathlib import Path
 
 from distill.commands.parser import Parser
 from distill.errors import DistillError
+from distill.files import require_writable
 
 HELP = """\
 Label pictures with a network of a run. The data that it learned from are not needed.
@@ -52,6 +53,8 @@ def run(words: list[str]) -> int:
     asked = parser.parse_intermixed_args(words)
     if asked.top < 1:
         raise DistillError(f"--top {asked.top} is not allowed: it must be 1 or more.")
+    if asked.csv is not None:
+        require_writable(asked.csv)
 
     from rich.console import Console
     from rich.progress import track

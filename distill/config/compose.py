@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -68,6 +69,11 @@ def _missing(node: Any, at: str) -> Iterator[str]:
             yield from _missing(value, f"{at}.{key}" if at else str(key))
     elif node == MISSING:
         yield at
+
+
+@cache  # a sweep checks thousands of configs
+def _keys_of_methods() -> frozenset[str]:
+    return frozenset(key for choice in tree.choices("method") for key in choice.keys)
 
 
 class _Checker:
@@ -161,8 +167,7 @@ class _Checker:
 
     def _run_values(self) -> dict[str, Any]:
         """The top-level keys of the run itself; those a method refers to are checked with the method."""
-        owned = [key for choice in tree.choices("method") for key in choice.keys]
-        known = [*_GROUPS, *_references(self._raw), *owned]
+        known = {*_GROUPS, *_references(self._raw), *_keys_of_methods()}
         return {key: value for key, value in self._values.items() if key not in known}
 
     def _unknown_hparams(self) -> list[str]:

@@ -8,37 +8,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from distill.config.schema import Config
-from distill.data import Batches, Dataset, Split
+from distill.data import Batches
 from distill.experiments import answers
 from distill.experiments.assembly import EVALUATION_BATCH, Assembly, Obtained
-from distill.experiments.display import Display
 from distill.experiments.plan import Node
 from distill.experiments.store import Artifact
 from distill.models import weights
 from distill.training import evaluate
 from distill.training.fidelity import fidelity
 from distill.training.precision import Precision
-from distill.training.world import World
 
 # Of the transfer set; their mean tells as much as that of a million.
 _MOST_EXAMPLES = 10_000
 
 
 class Asking(Assembly):
-    """Asks networks of the store, at most once for the same examples.
-
-    Args:
-        config: The run.
-        data: Loaded.
-        device: Where to compute.
-        display: Is told what happens.
-        world: The processes that run this together.
-    """
-
-    def __init__(self, config: Config, data: Dataset, device: torch.device, display: Display, world: World):
-        super().__init__(config, data, device, display, world)
-        self._samples: dict[int, Split] = {}
+    """Asks networks of the store, at most once for the same examples; made as `Assembly` is."""
 
     def fidelity(self, one: Obtained, teacher: Obtained | None) -> dict[str, float | None]:
         """How far a network answers what the teacher answers, on test examples and on those that it learned from.
@@ -102,10 +87,8 @@ class Asking(Assembly):
         """What a student may see, as it is; of very many examples some, evenly spread."""
         split = self._examples(pupil)
         if len(split) > _MOST_EXAMPLES:
-            if id(split) not in self._samples:
-                spread = torch.arange(_MOST_EXAMPLES, device=split.device) * len(split) // _MOST_EXAMPLES
-                self._samples[id(split)] = split.take(spread)
-            split = self._samples[id(split)]
+            spread = torch.arange(_MOST_EXAMPLES, device=split.device) * len(split) // _MOST_EXAMPLES
+            split = split.take(spread)  # a copy, which is not to fill the device for the whole run
         return self._batches(split, EVALUATION_BATCH, 0)
 
     def _stored(self, node: Node, parents: list[Obtained], artifact: Artifact) -> nn.Module:

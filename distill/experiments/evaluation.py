@@ -196,7 +196,10 @@ def remarks(run: Saved, data: Dataset) -> list[str]:
     """What a reader of the measurements must know, a sentence each."""
     tests = f"Measured on {len(data.test):,} test examples of {data.name}"
     status = run.facts.get("status")
-    unfinished = [] if status == "finished" else [f"The run is {status}: it has {', '.join(run.nodes)}."]
+    unfinished = []
+    if status != "finished":
+        ended = {"failed": "failed", "interrupted": "was interrupted"}.get(str(status), "has not finished")
+        unfinished = [f"The run {ended}: it left only the weights of {', '.join(run.nodes)}."]
     if run.learned_from(data):
         return [*unfinished, f"{tests}, the data set of the run."]
     return [

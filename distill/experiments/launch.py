@@ -18,14 +18,14 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.text import Text
 
 from distill.config import tree
 from distill.config.explain import missing_plugin, no_name
 from distill.errors import ConfigError, DistillError
-from distill.experiments import seed_words
+from distill.experiments import refusal, seed_words
 from distill.experiments.job import Job, prepare
 from distill.experiments.workers import Workers
 from distill.files import unwritable
@@ -34,8 +34,6 @@ from distill.training.interrupt import Interrupted, answering
 
 _PLACES = ("output=", "store.dir=")
 _MULTIRUN = ("-m", "--multirun")
-_ONE_BY_ONE = ".BasicLauncher"
-_GRID = ".BasicSweeper"  # every other sweeper looks for the best of something
 
 
 @dataclass
@@ -47,6 +45,7 @@ class _Begun:
         output: The key `output`.
         made: Folders that were not there before, innermost first.
         seeds: The word that asked for several seeds.
+        resumed: Whether it goes on with a run or a sweep that was begun before.
         workers: The jobs of a sweep that run elsewhere; `None` for a single run.
         refusal: Why a sweep must not begin.
         signal: The one that asked to stop while workers were running.
@@ -56,6 +55,7 @@ class _Begun:
     output: str = ""
     made: list[Path] = field(default_factory=list)
     seeds: str | None = None
+    resumed: bool = False
     workers: Workers | None = None
     refusal: DistillError | None = None
     signal: int | None = None
@@ -73,19 +73,12 @@ class SweepFolder(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Called by Hydra before the first job."""
-        _begun.refusal = _undividable(config.hydra.launcher._target_)
+        _begun.refusal = refusal.of(config, _begun.seeds, _begun.resumed)
         if _begun.refusal is not None:
             sys.exit()  # Hydra makes warnings of all exceptions here; main() tells the reason
-        sweeper = config.hydra.sweeper
-        if not sweeper._target_.endswith(_GRID):
-            _begun.refusal = _unsearchable(config, sweeper)
-            if _begun.refusal is not None:
-                sys.exit()
+        if not refusal.is_grid(config):
             logging.disable(logging.INFO)
             logging.getLogger("hydra_plugins").addHandler(logging.NullHandler())  # our table tells what failed
-        _begun.refusal = _untrackable(config)
-        if _begun.refusal is not None:
-            sys.exit()
         folder = Path(config.hydra.sweep.dir)
         _remember(folder, config.output)
         queued = config.hydra.launcher._target_.endswith(".SlurmLauncher")
@@ -97,44 +90,6 @@ def _remember(folder: Path, output: str) -> None:
     _begun.folder = folder
     _begun.output = output
     _begun.made = [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def _undividable(launcher: str) -> ConfigError | None:
-    if launcher.endswith(_ONE_BY_ONE) or torchrun.processes() == 1:
-        return None
-    return ConfigError("The processes of torchrun share each job of a sweep: leave out hydra/launcher=...")
-
-
-def _untrackable(config: DictConfig) -> DistillError | None:
-    """Why a tracker cannot start; options of it that are not allowed are for the jobs to tell."""
-    if not config.get("tracker"):
-        return None
-    from distill.tracking.fanout import ready
-
-    chosen: Any = OmegaConf.to_container(config.tracker, resolve=True)
-    try:
-        ready(chosen)
-    except DistillError as error:
-        return error
-    return None
-
-
-def _unsearchable(config: DictConfig, sweeper: DictConfig) -> DistillError | None:
-    if _begun.seeds is not None:
-        return DistillError(
-            f"{_begun.seeds} is not for a search, which would choose the luckiest seed: search with one, then repeat "
-            "the best setting with several."
-        )
-    if not config.dataset.val_fraction:
-        return DistillError(
-            "There is nothing to choose by: a search takes the best accuracy on validation examples, so give "
-            "dataset.val_fraction=0.2."
-        )
-    direction = sweeper.get("direction", "maximize")
-    given = getattr(direction, "name", direction)
-    if given != "maximize":
-        return DistillError(f"hydra.sweeper.direction={given} is not allowed: for accuracy it must be maximize.")
-    return None
 
 
 def main(words: list[str]) -> None:
@@ -200,6 +155,7 @@ def _job(words: list[str]) -> tuple[Job | None, list[str]]:
 
     asked = earlier(words)
     assert asked is not None
+    _begun.resumed = True
     if asked.finished:
         from distill.results.rows import read_csv
 

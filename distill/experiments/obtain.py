@@ -18,14 +18,14 @@ from distill.errors import ConfigError, TrainingError
 from distill.experiments.asking import Asking
 from distill.experiments.assembly import Obtained, options_of, outputs_of
 from distill.experiments.display import Display
-from distill.experiments.plan import Node
+from distill.experiments.plan import Node, plan
 from distill.experiments.signature import ingredients, signature
 from distill.experiments.store import Artifact, Record, Store
 from distill.methods import Method, create
 from distill.models import count, weights
 from distill.models.taps import resolve
 from distill.training.class_prior import unseen
-from distill.training.device import describe, out_of_memory, threads_for
+from distill.training.device import is_described, out_of_memory, threads_for
 from distill.training.fit import fit
 from distill.training.interrupt import Stop
 from distill.training.measure import VERSION, Measured, measure
@@ -222,7 +222,7 @@ class Workshop(Asking):
             return None
         known = artifact.record.measures
         current = known.get("version") == VERSION
-        if current and known["device"] == describe(self._device):
+        if current and is_described(self._device, known["device"]):
             return artifact
         # Another device gives another latency, and another version knows other measures: train nothing.
         measured = self._measured(node, self._stored(node, parents, artifact))
@@ -280,7 +280,7 @@ class Workshop(Asking):
 
         artifact = self._store.put(record, write)
         self._remember(artifact, node, "test", measured.logits)
-        if node.examples == "transfer":
+        if node.examples == "transfer" and any(other.role == "teacher" for other in plan(self._config)):
             self._remember(artifact, node, "transfer", self._asked_now(artifact, trained.network, self._shown(node)))
         return artifact
 

@@ -86,7 +86,7 @@ class Saved:
             wanted = self.asked or str(plan(self.config)[-1].role)
         if wanted not in self.nodes:
             status = self.facts.get("status")
-            so_far = "" if status == "finished" else f" is {status} and"
+            so_far = "" if status == "finished" else " has not finished and"
             raise DistillError(f"--role {wanted} is not allowed: {self.folder}{so_far} has {', '.join(self.nodes)}.")
         return wanted
 
@@ -196,7 +196,7 @@ def open_run(path: Path) -> Saved:
     found = {str(node.role): node for node in plan(config)}
     nodes = {role: node for role, node in found.items() if (folder / _WEIGHTS / f"{role}.safetensors").is_file()}
     if not nodes:
-        raise DistillError(f"{folder} left no weights: it is {facts.get('status')}.")
+        raise DistillError(f"{folder} left no weights: its status is {facts.get('status')}.")
     asked = path.stem if path.suffix == ".safetensors" else None
     return Saved(folder, facts, config, nodes, asked)
 

@@ -155,7 +155,7 @@ def _table(group: Group, jobs: Sequence[Job]) -> Table:
 
 def _asked(group: Group, job: Job) -> str:
     if job.state == "unreadable":
-        return f"{RECORD} in {job.folder.name} cannot be read: it is damaged, or you may not read it."
+        return f"its {RECORD} cannot be read"
     return _setting(group, _own(group, job)) or "default"
 
 

@@ -56,7 +56,13 @@ def describe(device: torch.device) -> str:
     """What the device is, for tables and records, such as `cpu, 2 threads (x86_64)`."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads ({platform.machine()})"
+    threads = torch.get_num_threads()
+    return f"{device.type}, {threads} thread{'' if threads == 1 else 's'} ({platform.machine()})"
+
+
+def is_described(device: torch.device, recorded: str) -> bool:
+    """Whether a record is of this device: older ones say `1 threads`."""
+    return recorded.replace(", 1 threads ", ", 1 thread ") == describe(device)
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -142,10 +142,10 @@ def test_a_run_that_goes_on_has_the_networks_that_it_has_so_far(distill, trained
     (run / "run.json").write_text(json.dumps({**facts, "status": "running"}))
     ended = distill("eval", "run", "--role", "baseline")
     assert ended.code == 0
-    assert "The run is running: it has teacher, baseline." in ended.out
+    assert "The run has not finished: it left only the weights of teacher, baseline." in ended.out
     ended = distill("eval", "run", "--role", "student")
     assert (ended.code, ended.out) == (2, "")
-    assert "run is running and has teacher, baseline" in ended.err
+    assert "run has not finished and has teacher, baseline" in ended.err
     shutil.copy(run / "checkpoints" / "teacher.safetensors", run / "best.safetensors")
     assert "give run/checkpoints/ROLE.safetensors" in distill("eval", "run/best.safetensors").err
     shutil.rmtree(run / "checkpoints")

@@ -21,8 +21,8 @@ FILES = {"examples.png", "pairs.png", "disagreements.png", "inspect.csv", "inspe
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Callable[..., Path]:
-    """`trained("method=none")` is the folder of such a run, which tests share."""
+def trained_by(tmp_path_factory) -> Callable[..., Path]:
+    """`trained_by("method=none")` is the folder of such a run, which tests share."""
     runs: dict[tuple[str, ...], Path] = {}
 
     def train(*words: str) -> Path:
@@ -44,7 +44,7 @@ def trained(tmp_path_factory) -> Callable[..., Path]:
 @pytest.fixture
 def run(trained, tmp_path) -> Path:
     """A copy of the run, whose folder may be written to."""
-    return Path(shutil.copytree(trained(), tmp_path / "run"))
+    return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def test_the_student_can_be_looked_at_and_may_be_named_by_its_file(distill, run)
     ],
 )
 @pytest.mark.usefixtures("unpainted")
-def test_a_run_without_student_or_teacher_shows_what_there_is(distill, trained, method, sentences):
-    ended = distill("inspect", str(trained(f"method={method}")), "T=1", "--count", "1", "--output", "look")
+def test_a_run_without_student_or_teacher_shows_what_there_is(distill, trained_by, method, sentences):
+    ended = distill("inspect", str(trained_by(f"method={method}")), "T=1", "--count", "1", "--output", "look")
     assert (ended.code, ended.err) == (0, "")
     assert all(sentence in ended.out for sentence in sentences)
 

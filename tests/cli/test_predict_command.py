@@ -125,7 +125,7 @@ def test_the_table_fits_the_terminal_and_keeps_the_most_likely_label(distill, tr
         ("RUN objects.npy", ["objects.npy cannot be read"]),
         ("RUN torn.npy", ["torn.npy cannot be read"]),
         ("RUN two.npz", ["one, other", "--array NAME"]),
-        ("RUN two.npz --array third", ["one, other"]),
+        ("RUN two.npz --array third", ["one, other, and no third"]),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence(distill, trained, pictures, line, fragments):

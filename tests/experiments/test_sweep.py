@@ -4,7 +4,10 @@ from collections import Counter
 
 import pytest
 
+from distill.experiments import grid
+
 GRID = ("-m", "T=1,4", "alpha=0.3,0.7", "hparams=smoke", "verbosity=quiet")
+OVERFLOWS = "1e100"  # a temperature that is allowed, and makes the loss infinite
 
 
 def test_a_sweep_trains_one_teacher_one_baseline_and_a_student_for_each_setting(train, read_table):
@@ -45,16 +48,41 @@ def test_a_sweep_that_trains_anew_still_trains_its_teacher_once(train, read_tabl
 
 
 def test_a_failed_job_does_not_stop_the_others_and_is_marked(train):
-    sweep = train("-m", "T=0,1,2", "hparams=smoke", "verbosity=quiet")
+    sweep = train("-m", f"T={OVERFLOWS},1,2", "hparams=smoke", "verbosity=quiet")
     assert sweep.code == 2
     assert sweep.said.rstrip().endswith("distill: 1 of 3 jobs failed; the table says why.")
     status = {float(row["T"]): row["status"] for row in sweep.rows if row["role"] == "student"}
-    assert status == {0.0: "failed", 1.0: "finished", 2.0: "finished"}
+    assert status == {float(OVERFLOWS): "failed", 1.0: "finished", 2.0: "finished"}
     (failed,) = (row for row in sweep.rows if row["status"] == "failed")
-    assert failed["error"] == "T=0 is not allowed: it must be greater than 0."
+    assert failed["error"].startswith("The loss of the student is")
     assert failed["accuracy"] == ""
-    assert "T=0 is not allowed" in (sweep.folder / "report.md").read_text(encoding="utf-8")
+    assert "The loss of the student is" in (sweep.folder / "report.md").read_text(encoding="utf-8")
     assert [path.name for path in sweep.folder.glob("*.png")] == ["accuracy_T.png"]
+
+
+@pytest.mark.parametrize("launcher", [(), ("hydra/launcher=stacked",)], ids=["one by one", "stacked"])
+def test_values_that_are_not_allowed_are_all_told_before_anything_trains(train, tmp_path, launcher):
+    sweep = train("-m", "T=1,0,x", "alpha=0.5,2", "method=hinton,dkd", "dkd_beta=-1", "seed=0,1", *launcher)
+    assert sweep.code == 2
+    assert "There is no key" in sweep.said  # which only Hydra can tell, and does as ever
+    sweep = train("-m", "T=1,0,x", "alpha=0.5,2", "seed=0,1", "hparams.student.lr=-1", *launcher)
+    assert sweep.code == 2
+    assert sorted(sweep.said.splitlines()) == [
+        "distill: T=0 is not allowed: it must be greater than 0.",
+        "distill: T=x is not allowed: it must be a number.",
+        "distill: alpha=2 is not allowed: it must be less than or equal to 1.",
+        "distill: hparams.student.lr=-1 is not allowed: it must be greater than 0.",
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_that_goes_on_is_not_refused_for_what_an_earlier_version_let_begin(train, monkeypatch):
+    sweep = train("-m", "T=1", "hparams=smoke", "verbosity=quiet")
+    monkeypatch.setattr(grid, "problems", lambda *given: ["T=1 is not allowed."])
+    assert train("-m", "T=1").code == 2
+    again = train(f"resume={sweep.folder}")
+    assert again.code == 0
+    assert "not allowed" not in again.said
 
 
 def test_a_job_that_fails_while_it_trains_is_marked_too(train):

@@ -67,7 +67,7 @@ def test_two_processes_teach_features_as_one_does(together, train, read_table, t
 
 
 def test_two_processes_that_are_stopped_continue_to_the_same_bits(together, tmp_path):
-    words = ("hparams.epochs=40", "teacher.dropout=0.2", "dataset.augment=jitter", "model@teacher=mlp_64")
+    words = ("hparams.epochs=20", "teacher.dropout=0.2", "dataset.augment=jitter", "model@teacher=mlp_64")
     process = together(*words, "output=stopped")
     assert process.stdout is not None
     seen = next(line for line in process.stdout if line.startswith("teacher   epoch "))
@@ -77,7 +77,7 @@ def test_two_processes_that_are_stopped_continue_to_the_same_bits(together, tmp_
     record = json.loads((_run(tmp_path / "stopped") / "run.json").read_text())
     assert record["status"] == "interrupted", seen
     said = _ended(together(*words, "output=stopped"))
-    assert "teacher   epoch  1/40" not in said
+    assert "teacher   epoch  1/20" not in said
     _ended(together(*words, "output=whole"))
     for role in ("teacher", "baseline", "student"):
         newest = max((tmp_path / "stopped" / "runs").iterdir())

@@ -120,6 +120,14 @@ def test_a_setting_among_several_has_its_p_corrected(run):
     assert "p = .25 (.5 corrected for the 2 settings of the sweep) by sign flips" in page(folders[0])[0]
 
 
+def test_weights_that_were_deleted_are_neither_named_nor_used(run):
+    text, _ = page(run())
+    assert "Its weights are not kept any more" in text
+    assert "safetensors" not in text
+    assert "distill predict" not in text
+    assert "open_run" not in text
+
+
 def test_a_file_of_weights_names_its_network(run):
     weights = run() / "checkpoints" / "baseline.safetensors"
     weights.parent.mkdir()

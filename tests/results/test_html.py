@@ -287,7 +287,7 @@ def test_accuracies_on_several_data_sets_are_not_drawn_beside_one_another(
         leave(f"runs/{number}", rows, overrides={"dataset": dataset}, dataset={"name": dataset, "test": 540})
     document = Document(report(tmp_path))
     assert document.figures() == []
-    assert "Winner" not in document.text("dt")
+    assert "Best chosen by" not in document.text("dt")
     assert document.data["tables"][1]["rows"] == 6
 
 

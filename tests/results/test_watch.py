@@ -93,7 +93,7 @@ def test_a_damaged_record_is_told_in_its_row_and_where_it_is_all_there_is_as_a_m
     job(1, "finished", val_accuracy=0.8)
     lines = shown(tmp_path)
     assert lines[1].startswith("1 of 6 done, 1 unreadable, 4 not started")
-    row = "0 run.json in 0_T=1 cannot be read: it is damaged, or you may not read it. unreadable"
+    row = "0 its run.json cannot be read unreadable"
     assert row in lines
     assert "1 T=1 seed=1 finished 80.00 20 s" in lines
 

@@ -121,3 +121,14 @@ def test_the_first_signal_asks_and_the_second_stops(number):
             signal.raise_signal(number)
     assert caught.value.number == number
     assert signal.getsignal(number) == before
+
+
+def test_one_thread_is_one_and_older_records_of_it_still_hold(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    said = device.describe(CPU)
+    assert said.startswith("cpu, 1 thread (")
+    assert device.is_described(CPU, said)
+    assert device.is_described(CPU, said.replace("thread", "threads"))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 11)
+    assert not device.is_described(CPU, said)
+    assert device.is_described(CPU, said.replace("1 thread", "11 threads"))

@@ -105,7 +105,7 @@ def compared(found: Collected, outcome: Study) -> list[tuple[str, str]]:
     rows.append(("Runs", f"{total:,}" if done == total else f"{total:,}, of which {done:,} finished"))
     if outcome.winner is not None and outcome.tried > 1:
         chosen = "accuracy on validation examples" if outcome.chosen_by == "val_accuracy" else "test accuracy"
-        rows.append(("Winner chosen by", chosen))
+        rows.append(("Best chosen by", chosen))
     rows.append(("Measured on", _listed(sorted({device for device in found.rows["device"] if device}), 3)))
     return [(title, text) for title, text in rows if text]
 
