@@ -94,7 +94,7 @@ def test_it_is_reused_and_measured_anew_on_another_device(train, monkeypatch):
     words = (*SIMKD, "model@teacher=mlp_64")
     first = train(*words)
     assert train(*words).row("student")["reused"] == "true"
-    monkeypatch.setattr(obtain, "describe", lambda device: "another one")
+    monkeypatch.setattr(obtain, "is_described", lambda device, recorded: False)
     again = train(*words)
     assert [row["reused"] for row in again.rows] == ["true"] * 3
     for key in ("signature", "params", "flops", "accuracy"):
@@ -126,7 +126,7 @@ def test_no_hook_counts_in_what_is_measured_anew(train, monkeypatch, method):
         hooks.append(sum(len(one._forward_hooks) + len(one._forward_pre_hooks) for one in network.modules()))
         return plain(network, *rest, **more)
 
-    monkeypatch.setattr(obtain, "describe", lambda device: "another one")
+    monkeypatch.setattr(obtain, "is_described", lambda device, recorded: False)
     monkeypatch.setattr(obtain, "measure", measured)
     assert train(*words).code == 0
     assert hooks == [0, 0, int(method == "simkd")]  # by which a trunk hands its map over
