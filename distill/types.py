@@ -13,7 +13,7 @@ class Mix:
     """What was mixed into the examples of a batch (mixup, cutmix).
 
     Attributes:
-        labels: `[batch]` int64 class numbers of the examples that were mixed in.
+        labels: `[batch, ...]` as in `Batch`, of the examples that were mixed in.
         share: `[batch]` float32, how much of each example is still its own, 0..1.
     """
 
@@ -27,11 +27,12 @@ class Batch:
 
     Attributes:
         inputs: `[batch, ...]` float32.
-        labels: `[batch]` int64 class numbers.
+        labels: `[batch]` int64 class numbers; `[batch, targets]` float32 in a regression, standardised.
         index: `[batch]` int64, each example's position in the split it was drawn from.
         mix: What was mixed into them, if anything.
         view: Which of the fixed views of the examples this is, where there are such; else 0.
         strong: `[batch, ...]` float32, the same examples under strong augmentation, for a method that asks for it.
+        whole: `[batch, ...]` float32, the same examples as the teacher sees them, where it sees more.
     """
 
     inputs: Tensor
@@ -40,6 +41,7 @@ class Batch:
     mix: Mix | None = None
     view: int = 0
     strong: Tensor | None = None
+    whole: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -53,7 +55,8 @@ class Batch:
         """Some of the examples."""
         mix = self.mix and Mix(self.mix.labels[rows], self.mix.share[rows])
         strong = None if self.strong is None else self.strong[rows]
-        return Batch(self.inputs[rows], self.labels[rows], self.index[rows], mix, self.view, strong)
+        whole = None if self.whole is None else self.whole[rows]
+        return Batch(self.inputs[rows], self.labels[rows], self.index[rows], mix, self.view, strong, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Output:
     """What a network answered, and what its taps read on the way.
 
     Attributes:
-        logits: `[batch, classes]`.
+        logits: `[batch, classes]`; the standardised answers `[batch, targets]` in a regression.
         features: One tensor per tapped module, shallow to deep: `[batch, channels, height, width]` for
             convolutions, `[batch, width]` for linear layers. Empty when nothing is tapped.
         embedding: `[batch, width]`, the input of the classifier; `None` when it is not tapped.

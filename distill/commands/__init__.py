@@ -11,7 +11,8 @@ from types import ModuleType
 # The commands in the order of their help, and the words that may follow each.
 COMMANDS: dict[str, tuple[str, ...]] = {
     "train": (),
-    "list": ("models", "datasets", "methods", "hparams", "experiments", "trackers"),
+    "list": ("models", "datasets", "methods", "hparams", "experiments", "trackers", "spaces"),
+    "search": ("space=", "budget.params=", "budget.flops=", "budget.latency_ms=", "trials=", "strategy=", "halving="),
     "watch": (),
     "report": (),
     "inspect": (),

@@ -13,7 +13,7 @@ Usage
   distill card RUN [--role ROLE] [--output FILE]
 
   RUN       the folder of a run that has finished, also one of a sweep
-  --role    teacher, baseline or student (default: student)
+  --role    of the network, as the table of the run calls it (default: student)
   --output  where to write (default: card.md in the run's folder); - prints it
 
 Examples

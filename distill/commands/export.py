@@ -10,8 +10,6 @@ from distill.commands.parser import Parser
 from distill.errors import DistillError
 from distill.files import require_writable
 
-_TOLERANCE = 1e-3  # of logits in fp32
-
 HELP = """\
 Write the student of a run, without what the method trained beside it, as a file that other programs read; then read
 that file back and check it against the student.
@@ -30,7 +28,7 @@ Usage
                them normalised, as the file's .json says (always so for safetensors)
   --output     where to write one file (default: RUN/export/ROLE with the ending of the format)
   --opset      version of ONNX's operators, 18 or newer (default: what the exporter of torch prefers)
-  --tolerance  how far any logit may differ (default: 0.001; with --quantize any distance, and accuracy tells)
+  --tolerance  how far any logit may differ (default: 0.001; in int8 any distance, and accuracy tells)
 
 Examples
   distill export outputs/runs/2026-11-21_10-00-00-000000
@@ -65,9 +63,7 @@ def run(words: list[str]) -> int:
 
     formats = named(asked.format)
     _check(asked, formats)
-    int8 = asked.quantize is not None
-    tolerance = _TOLERANCE if asked.tolerance is None and not int8 else asked.tolerance
-    wish = Wish(int8, asked.normalize != "outside", asked.opset, tolerance)
+    wish = Wish(asked.quantize is not None, asked.normalize != "outside", asked.opset, asked.tolerance)
     wanted = Wanted(formats, wish, asked.role, asked.output)
     console = Console()
     written = export(open_run(asked.run), wanted, console)

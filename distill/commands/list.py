@@ -5,11 +5,11 @@ from __future__ import annotations
 from distill.commands.parser import Parser
 
 HELP = """\
-List what `distill train` can choose from, with one line for each: methods by family, with what they read of the
-networks, their paper and its year.
+List what `distill train` and `distill search` can choose from, with one line for each: methods by family, with what
+they read of the networks, their paper and its year.
 
 Usage
-  distill list models | datasets | methods | hparams | experiments | trackers
+  distill list models | datasets | methods | hparams | experiments | trackers | spaces
   distill list KIND NAME       one of them, with every option, its default and its meaning
 
 Examples

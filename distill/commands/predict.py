@@ -10,7 +10,8 @@ from distill.errors import DistillError
 from distill.files import require_writable
 
 HELP = """\
-Label pictures with a network of a run. The data that it learned from are not needed.
+Label pictures with a network of a run, or answer numbers with one of a regression, in the units of its targets. The
+data that it learned from are not needed.
 
 Usage
   distill predict RUN INPUT ... [--role ROLE] [--top N] [--csv FILE] [--device DEVICE] [--negative] [--array NAME]
@@ -18,7 +19,7 @@ Usage
   RUN         the folder of a run, or one of its files checkpoints/ROLE.safetensors
   INPUT       picture files of any format that Pillow reads, folders (with all below them), patterns in quotes,
               or .npy/.npz files of raw inputs, as the data set had them
-  --role      teacher, baseline or student (default: student)
+  --role      of the network, as the table of the run calls it (default: student)
   --top       how many labels to tell of each input (default: 3)
   --csv       also write a row per input: its labels, then the probability of every class
   --device    auto, cpu, cuda, cuda:N or mps (default: auto)
@@ -37,6 +38,7 @@ Examples
 Prints a table, of many inputs the first 40; --csv has them all. Nothing else is written."""
 
 _MOST_NAMED = 10
+_TOP = 3
 
 
 def run(words: list[str]) -> int:
@@ -45,13 +47,13 @@ def run(words: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", type=Path)
     parser.add_argument("inputs", metavar="INPUT", nargs="+")
     parser.add_argument("--role")
-    parser.add_argument("--top", type=int, default=3)
+    parser.add_argument("--top", type=int)
     parser.add_argument("--csv", type=Path)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--negative", action="store_true")
     parser.add_argument("--array")
     asked = parser.parse_intermixed_args(words)
-    if asked.top < 1:
+    if asked.top is not None and asked.top < 1:
         raise DistillError(f"--top {asked.top} is not allowed: it must be 1 or more.")
     if asked.csv is not None:
         require_writable(asked.csv)
@@ -63,16 +65,22 @@ def run(words: list[str]) -> int:
     from distill.data.unlabelled import find, read
     from distill.experiments.prediction import Predictor
     from distill.experiments.saved import open_run
+    from distill.results import predicted_numbers
+    from distill.results.predicted_numbers import Numbers
     from distill.results.predictions import Shown, written
     from distill.training import device as devices
 
     files = find(asked.inputs)
     saved = open_run(asked.run)
     predictor = Predictor(saved, saved.role(asked.role), devices.resolve(asked.device))
-    top = min(asked.top, len(saved.classes))
-    shown = Shown(saved.classes, top)
+    top = min(asked.top or _TOP, len(saved.classes))
+    if saved.targets is not None and asked.top is not None:
+        raise DistillError(f"--top {asked.top} is not allowed: {saved.folder} is a regression, and answers no labels.")
+    shown = Shown(saved.classes, top) if saved.targets is None else Numbers(saved.targets.names)
     answers = predictor.ask(read(files, predictor.form, asked.array, negative=asked.negative))
-    if asked.csv is not None:
+    if asked.csv is not None and saved.targets is not None:
+        answers = predicted_numbers.written(answers, saved.targets.names, asked.csv)
+    elif asked.csv is not None:
         answers = written(answers, saved.classes, top, asked.csv)
     said = Console(stderr=True)
     for answer in track(answers, "predicting", console=said, transient=True, disable=not said.is_terminal):

@@ -23,6 +23,8 @@ from distill.errors import ConfigError
 _HPARAMS_OF_NO_ROLE = ("teacher", "student", "limit_test")
 _REFERENCE = re.compile(r"^\$\{(\.*)([\w.@]+)\}$")
 _NETWORKS = ("teacher", "student")
+# Hparams that mean nothing in a regression.
+_ABOUT_CLASSES = ("label_smoothing", "hard_loss", "sampler")
 _GROUPS = (*_NETWORKS, "dataset", "method", "hparams", "tracker", "store", "checkpoint")
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -102,6 +104,7 @@ class _Checker:
         if teacher is not None and not teacher.train and teacher.source is None:
             self._problems.append("teacher.train=false needs weights: give teacher.checkpoint=FILE.")
         self._problems += self._nothing_to_select_by(parts)
+        self._problems += self._classes_missed(parts)
         if self._problems:
             raise ConfigError(*dict.fromkeys(self._problems))
         return Config(**parts)
@@ -115,6 +118,22 @@ class _Checker:
             if hparams.select == "best_val":
                 key = self._spelled(("hparams", network, "select"))
                 yield f"{key}=best_val is not allowed without validation examples: give dataset.val_fraction=0.2."
+
+    def _classes_missed(self, parts: Mapping[str, Any]) -> Iterator[str]:
+        """What hparams say of classes where there are none."""
+        dataset = parts["dataset"]
+        for network in _NETWORKS:
+            hparams = parts[f"{network}_hparams"]
+            if dataset is None or not dataset.regression or hparams is None:
+                continue
+            for name in _ABOUT_CLASSES:
+                given, off = getattr(hparams, name), getattr(Hparams, name)
+                if given != off:
+                    key = self._spelled(("hparams", network, name))
+                    yield (
+                        f"{key}={given} is not allowed with dataset={dataset.name}, which has real-valued targets and "
+                        f"no classes: give {off}."
+                    )
 
     def _mapping(self, *at: str) -> Mapping[str, Any] | None:
         values: Mapping[str, Any] = self._values

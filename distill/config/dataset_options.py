@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from distill.config.options import BelowOne, Count, Fraction, Natural, NonNegative, Options, Real
+from distill.config.options import AtLeastOne, BelowOne, Count, Fraction, Natural, NonNegative, Options, Real
 
 Augment = Literal["none", "jitter", "crop_flip"]
 
@@ -17,7 +18,12 @@ class DatasetOptions(Options):
 
     Attributes:
         val_fraction: Share of the training examples held out for validation, stratified by class, 0 to <1.
+        imbalance: Makes of the training examples a long tail, in which the first class has this many times the examples
+            of the last and each has a fixed share of those of the class before; 1 makes all equal, `None` leaves them
+            as they are. Test and validation examples stay.
         limit_train: Keep at most this many training examples, stratified; `None` keeps all.
+        labelled: Of those, so many keep their label, stratified: teacher and baseline learn from them, and what methods
+            see of the others is no more than the inputs; `None` hides no label.
         limit_transfer: Of those, let baseline and student see at most this many, stratified; `None` shows all.
         limit_test: Measure on at most this many test examples, stratified; `None` takes all.
         classes: Class numbers that the transfer set (what baseline and student train on) keeps; `None`
@@ -36,6 +42,11 @@ class DatasetOptions(Options):
         transfer_mixup: The same for baseline and student alone; `None` does with them what `mixup` says.
         cutmix: Likewise, for a box that comes from another picture of the batch (Yun et al. 2019). With both
             on, each batch draws one of them.
+        tasks: Classes that come one after the other, for `method=lwf`: ranges such as `0-4`, numbers, or lists of
+            numbers; `None` shows all at once.
+        student_view: What baseline, student and all networks between see of each picture, while they learn and when
+            they are measured: `downsample7` (of 7x7 pixels), `crop14` (the middle 14x14), `gray`, `edges` or
+            `channels1` (the last channel, such as another modality); the teacher sees all of it. `None` shows all.
         views: How many fixed views each example has: epoch e shows view e mod `views`, with the same pixels
             whenever it comes back; `None` draws anew in each epoch.
         normalize: `data` takes mean and standard deviation from the training examples, per channel of
@@ -48,7 +59,9 @@ class DatasetOptions(Options):
     """
 
     val_fraction: BelowOne = 0.0
+    imbalance: AtLeastOne | None = None
     limit_train: Count | None = None
+    labelled: Count | None = None
     limit_transfer: Count | None = None
     limit_test: Count | None = None
     classes: list[Natural] | None = None
@@ -62,11 +75,18 @@ class DatasetOptions(Options):
     mixup: NonNegative = 0.0
     transfer_mixup: NonNegative | None = None
     cutmix: NonNegative = 0.0
+    tasks: list[str | int | list[int]] | None = None
+    student_view: str | None = None
     views: Count | None = None
     normalize: Literal["data", "none", "given"] = "data"
     mean: list[Real] | None = None
     std: list[Real] | None = None
     seed: Natural = 0
+
+    @property
+    def regression(self) -> bool:
+        """Whether what is to be learned are numbers instead of classes."""
+        return False
 
     @property
     def student_augment(self) -> Augment:
@@ -90,8 +110,51 @@ class DatasetOptions(Options):
             yield f"std={self.std} is not allowed: every standard deviation must be greater than 0."
         if self.classes == []:
             yield "classes=[] is not allowed: the student would learn from nothing; give null to keep all."
+        for key, off in (("classes", None), ("omit_classes", []), ("student_view", None)):
+            if self.labelled is not None and getattr(self, key) != off:
+                yield f"labelled={self.labelled} is not allowed with {key}={getattr(self, key)}: give one of them."
         if self.views is not None:
             yield from self._check_views(self.views)
+        if self.tasks is not None:
+            yield from self._check_tasks()
+        if self.student_view is not None:
+            for key in ("mixup", "transfer_mixup", "cutmix", "cutout"):
+                if getattr(self, key):
+                    given = f"{key}={getattr(self, key):g}"
+                    yield f"{given} is not allowed with student_view={self.student_view}: leave it out."
+        if self.regression:
+            yield from self._check_classless()
+
+    @property
+    def task_classes(self) -> list[list[int]]:
+        """The class numbers of each task; none where there are no tasks."""
+        return [_numbers(task) or [] for task in self.tasks or []]
+
+    def _check_tasks(self) -> Iterable[str]:
+        given = f"tasks={self.tasks}".replace("'", "").replace(" ", "")
+        numbers = [number for task in self.task_classes for number in task]
+        if any(_numbers(task) is None for task in self.tasks or []):
+            yield f"{given} is not allowed: a task is a range such as 0-4, a class number, or a list of them."
+        elif len(self.task_classes) < 2:
+            yield f"{given} is not allowed: give two tasks at least, such as [0-4,5-9]."
+        elif len(set(numbers)) < len(numbers):
+            yield f"{given} is not allowed: a class is in two tasks."
+
+    def _check_classless(self) -> Iterable[str]:
+        """What is about classes, in a regression."""
+        for key, off in (
+            ("classes", None),
+            ("omit_classes", []),
+            ("label_noise", 0.0),
+            ("imbalance", None),
+            ("labelled", None),
+            ("tasks", None),
+        ):
+            if getattr(self, key) != off:
+                yield (
+                    f"{key}={getattr(self, key)} is not allowed: {self.name} has real-valued targets, and no classes; "
+                    "leave it out."
+                )
 
     def _check_views(self, views: int) -> Iterable[str]:
         for key in ("mixup", "transfer_mixup", "cutmix"):
@@ -105,6 +168,17 @@ class DatasetOptions(Options):
                 f"views={views} is not allowed: without augment or cutout all views of an example are the same; "
                 "give views=null, or one of them."
             )
+
+
+def _numbers(task: str | int | list[int]) -> list[int] | None:
+    """The class numbers of a task as it is written; `None` for what is none."""
+    if not isinstance(task, str):
+        return [task] if isinstance(task, int) else task or None
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", task.strip())
+    if match is None:
+        return None
+    first, last = int(match[1]), int(match[2] or match[1])
+    return list(range(first, last + 1)) or None
 
 
 def _shown(value: object) -> str:

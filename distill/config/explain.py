@@ -80,6 +80,19 @@ def no_name(error: BaseException, words: Sequence[str]) -> str | None:
     return f"{word} is not allowed: it must be the name of one of those that `distill list` shows; or leave it out."
 
 
+def no_params(error: BaseException, words: Sequence[str]) -> str | None:
+    """One sentence for what a sweep varies, where Hydra takes it from files alone; `None` for any other error.
+
+    Args:
+        error: What Hydra raised.
+        words: The command line after `distill train`.
+    """
+    given = next((word for word in words if word.lstrip("+").startswith("hydra.sweeper.params")), None)
+    if given is None or not isinstance(error, AttributeError | AssertionError):
+        return None
+    return f"{given} is for a config file: on the command line, give each key its values, such as -m T=1,2."
+
+
 def _no_option(group: str, option: str, options: Sequence[str], words: Sequence[str]) -> str:
     if group == "hydra":
         folder, _, option = option.partition("/")

@@ -15,7 +15,17 @@ from distill.config.words import did_you_mean
 from distill.errors import DistillError
 
 # In the order in which a reader meets them.
-FAMILIES = ("reference", "logits", "features", "relations", "composition")
+FAMILIES = (
+    "reference",
+    "logits",
+    "features",
+    "relations",
+    "several teachers",
+    "no teacher",
+    "other data",
+    "other targets",
+    "composition",
+)
 # Characters; in a narrower terminal there is no room for more columns beside the words.
 _WIDE = 110
 
@@ -32,7 +42,10 @@ def show(kind: str, name: str | None = None) -> None:
     """
     group = tree.KINDS[kind]
     choices = tree.choices(group)
-    if name is not None:
+    if name is not None and group == "space":
+        _named(kind, name, choices)
+        print((tree.spaces() / f"{name}.yaml").read_text(encoding="utf-8"), end="")
+    elif name is not None:
         _show_one(group, _named(kind, name, choices))
     elif group == "method":
         _show_methods(choices)

@@ -22,6 +22,7 @@ Positive = Annotated[float, Strict(), AllowInfNan(False), Gt(0)]
 NonNegative = Annotated[float, Strict(), AllowInfNan(False), Ge(0)]
 Fraction = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Le(1)]
 BelowOne = Annotated[float, Strict(), AllowInfNan(False), Ge(0), Lt(1)]
+AtLeastOne = Annotated[float, Strict(), AllowInfNan(False), Ge(1)]
 Flag = Annotated[bool, Strict()]
 
 

@@ -21,6 +21,19 @@ from distill.errors import ConfigError
 _PLACES = ("dataset.path", "dataset.root", "dataset.train", "dataset.test", "dataset.cache")
 
 
+def of_run(words: Sequence[str], registries: Registries) -> Config:
+    """The config of `distill train` with these words.
+
+    Args:
+        words: Overrides, one value for each key.
+        registries: As for `check`.
+
+    Raises:
+        ConfigError: One sentence for each that is not allowed.
+    """
+    return check(_composed(list(words), words), registries)
+
+
 def anew(words: Sequence[str], registries: Registries) -> Config:
     """The config of a run that was given these words and nothing else.
 

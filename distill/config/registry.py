@@ -37,15 +37,24 @@ class Registry(Generic[Factory]):
         self.kind = kind
         self.package = package
         self._entries: dict[str, Entry[Factory]] = {}
+        self._hidden: set[str] = set()
 
-    def register(self, name: str, options: type[Options]) -> Callable[[Factory], Factory]:
-        """Decorates the function or class that makes the thing called `name`."""
+    def register(self, name: str, options: type[Options], *, hidden: bool = False) -> Callable[[Factory], Factory]:
+        """Decorates the function or class that makes the thing called `name`.
+
+        Args:
+            name: In `name=...` of the options.
+            options: How it is configured.
+            hidden: Whether it is a step of another one, which no config asks for.
+        """
 
         def remember(factory: Factory) -> Factory:
             known = self._entries.get(name)
             if known is not None and _place(known.factory) != _place(factory):
                 raise ValueError(f"{self.kind} {name!r} is registered twice: {known.factory} and {factory}")
             self._entries[name] = Entry(name, options, factory)
+            if hidden:
+                self._hidden.add(name)
             return factory
 
         return remember
@@ -65,10 +74,10 @@ class Registry(Generic[Factory]):
         return self._entries[name]
 
     def names(self) -> list[str]:
-        """All names, which imports every module of the package."""
+        """All names that a config may ask for, which imports every module of the package."""
         for module in self._modules():
             importlib.import_module(f"{self.package}.{module}")
-        return sorted(self._entries)
+        return sorted(self._entries.keys() - self._hidden)
 
     def create(self, name: str, **values: Any) -> Any:
         """Makes the thing called `name` with the given options and defaults for the rest.

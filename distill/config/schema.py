@@ -21,6 +21,7 @@ from distill.config.options import (
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 SelectName = Literal["last", "best_val"]
+SamplerName = Literal["natural", "balanced"]
 
 # What `epochs: auto` aims at.
 _USUAL_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 1500, 10, 300
@@ -44,6 +45,9 @@ class Hparams(Options):
         gamma: Factor of each drop.
         min_lr: Where `cosine` ends.
         label_smoothing: Probability spread over all classes in the hard labels.
+        hard_loss: Cross-entropy with the hard labels: `plain`; `weighted`, so that all classes count alike however
+            many examples they have; or `logit_adjusted`, with the log of each class's share added to the logits.
+        sampler: `natural` shows every example once an epoch, `balanced` every class as often as the others.
         grad_clip: Largest gradient norm; `None` is off.
         ema: Decay of the moving average of the weights that is evaluated and kept; 0 is off.
         limit_examples: Train on at most this many examples, stratified; `None` takes all.
@@ -68,6 +72,8 @@ class Hparams(Options):
     gamma: Positive = 0.1
     min_lr: NonNegative = 0.0
     label_smoothing: BelowOne = 0.0
+    hard_loss: Literal["plain", "weighted", "logit_adjusted"] = "plain"
+    sampler: SamplerName = "natural"
     grad_clip: Positive | None = None
     ema: BelowOne = 0.0
     limit_examples: Count | None = None
@@ -102,6 +108,11 @@ class Hparams(Options):
             yield f"milestones={self.milestones} is not allowed: the epochs must rise."
         if self.schedule == "cosine" and self.min_lr > self.lr:
             yield f"min_lr={self.min_lr:g} is not allowed: it must be at most lr={self.lr:g}."
+        if self.sampler == "balanced" and self.hard_loss != "plain":
+            yield (
+                f"hard_loss={self.hard_loss} is not allowed with sampler=balanced: each makes up for rare classes, and "
+                "both would do it twice; give hard_loss=plain or sampler=natural."
+            )
         if self.optimizer == "nesterov" and self.momentum == 0:
             yield "momentum=0 is not allowed with optimizer=nesterov: it must be greater than 0."
 
@@ -138,6 +149,7 @@ class RunOptions(Options):
     device: str = "auto"
     precision: PrecisionName = "auto"
     select: SelectName = "last"
+    sampler: SamplerName = "natural"
     compile: Flag = False
     deterministic: Flag = False
     verbosity: Literal["normal", "quiet"] = "normal"

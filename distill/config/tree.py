@@ -30,6 +30,7 @@ KINDS = {
     "hparams": "hparams",
     "experiments": "experiment",
     "trackers": "tracker",
+    "spaces": "space",
 }
 
 
@@ -71,6 +72,11 @@ def folder() -> Path:
     raise ConfigError(f"This installation lacks {package / 'conf'}: install distill again.")
 
 
+def spaces() -> Path:
+    """The folder of what `distill search` chooses from; no group of a run, so that Hydra need not know it."""
+    return Path(__file__).resolve().parent.parent / "search" / "spaces"
+
+
 def groups() -> list[str]:
     """The groups a user chooses from."""
     return sorted(path.name for path in folder().iterdir() if path.is_dir() and path.name != "hydra")
@@ -78,7 +84,7 @@ def groups() -> list[str]:
 
 def choices(group: str) -> list[Choice]:
     """All options of a group, by name."""
-    root = folder() / group
+    root = spaces() if group == "space" else folder() / group
     return [_choice(path, root) for path in sorted(root.rglob("*.yaml"))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,12 +11,16 @@ from torch import Tensor
 from distill.data.augment import Augmentation, Plan
 from distill.data.mixing import Pairing
 from distill.data.normalization import Normalization
+from distill.data.sampling import balanced
 from distill.data.split import Split
 from distill.data.staging import delivered
 from distill.data.strong import StrongPlan, check_pictures, draw, strongly
 from distill.errors import ConfigError
 from distill.seeds import generator
 from distill.types import Batch
+
+if TYPE_CHECKING:
+    from distill.data.views import View
 
 Shard = tuple[int, int]
 _WHOLE: Shard = (0, 1)
@@ -37,9 +42,13 @@ class Batches:
         shard: `(rank, size)`: of how many processes that train together this is which one, counted from 0.
         strong: Whether batches of `epoch` also come under strong augmentation, which goes on from the same shifts and
             flips, replaces cut-out by its own, is drawn anew in every epoch, and is mixed with the same partners.
+        by_class: Whether `epoch` shows every class as often as the others (`sampling.balanced`) instead of every
+            example once.
+        view: What of each example becomes `Batch.inputs`, which `normalization` is then for; the whole becomes
+            `Batch.whole`. Shifts and flips are those of the whole.
 
     Raises:
-        ConfigError: `strong`, and the examples are no pictures.
+        ConfigError: `strong`, and the examples are no pictures, or there is a view of them.
     """
 
     def __init__(
@@ -52,6 +61,8 @@ class Batches:
         device: torch.device | str | None = None,
         shard: Shard = _WHOLE,
         strong: bool = False,
+        by_class: bool = False,
+        view: View | None = None,
     ):
         self.split = split
         self.strong = strong
@@ -61,9 +72,17 @@ class Batches:
         self.device = split.device if device is None else torch.device(device)
         self.normalization = normalization.to(self.device)
         self.shard = shard
+        self._labels = split.labels.cpu() if by_class else None
         self._shape = tuple(split.inputs.shape[1:])
+        self._view = view
+        self._whole = None if view is None else view.whole.to(self.device)
         if strong:
             check_pictures(self._shape)
+        if strong and view is not None:
+            raise ConfigError(
+                "dataset.student_view is not allowed with a method that looks at strongly augmented pictures: choose "
+                "another method."
+            )
 
     def __len__(self) -> int:
         """Steps per epoch, the same in every process."""
@@ -89,7 +108,7 @@ class Batches:
             number: Of the epoch, from 0.
             start: How many batches to leave out at its beginning.
         """
-        order = torch.randperm(len(self.split), generator=generator(self.seed, "order", number))
+        order = self._order(generator(self.seed, "order", number))
         view = number % (self.views or 1)
         plan, strong = self._plan(number, view, order), self._strong_plan(number)
         pairings = self._pairings(number)
@@ -100,8 +119,8 @@ class Batches:
         parts = self._selected([order[first:last] for first, last in chosen[start:]])
         for step, (inputs, labels, index) in enumerate(parts, start):
             rows = slice(*chosen[step])
-            inputs, hard = self._finished(inputs, plan and plan[rows], strong and strong[rows])
-            batch = Batch(inputs, labels, index, view=view, strong=hard)
+            inputs, hard, whole = self._finished(inputs, plan and plan[rows], strong and strong[rows])
+            batch = Batch(inputs, labels, index, view=view, strong=hard, whole=whole)
             yield self._own_rows(pairings[step].mixed(batch)) if pairings else batch
 
     def in_order(self, batch_size: int | None = None, shard: Shard = _WHOLE) -> Iterator[Batch]:
@@ -131,8 +150,13 @@ class Batches:
         parts = torch.arange(first, last, device=self.split.device).split(batch_size or self.batch_size)
         parts = [part for part in parts if len(part)]
         for inputs, labels, index in self._selected(parts):
-            inputs, _ = self._finished(inputs, plan and plan[index])
-            yield Batch(inputs, labels, index, view=view)
+            inputs, _, whole = self._finished(inputs, plan and plan[index])
+            yield Batch(inputs, labels, index, view=view, whole=whole)
+
+    def _order(self, random: torch.Generator) -> Tensor:
+        if self._labels is not None:
+            return balanced(self._labels, random)
+        return torch.randperm(len(self.split), generator=random)
 
     def _plan(self, epoch: int, view: int, order: Tensor | None) -> Plan | None:
         """What happens to the examples in this order (`None`: the split's own), on the device."""
@@ -166,12 +190,14 @@ class Batches:
 
     def _finished(
         self, inputs: Tensor, plan: Plan | None, strong: StrongPlan | None = None
-    ) -> tuple[Tensor, Tensor | None]:
-        """What a network sees of raw examples, and their strongly augmented form."""
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """What a network sees of raw examples, their strongly augmented form, and what only its teacher sees."""
         moved = inputs if plan is None else self.augmentation.move(inputs, plan)
+        if self._view is not None and self._whole is not None:
+            return self.normalization(self._view.look(moved)), None, self._whole(moved)
         hard = None if strong is None else strongly(moved, strong, self.normalization)
         normal = self.normalization(moved)
-        return normal if plan is None else self.augmentation.cut(normal, plan), hard
+        return normal if plan is None else self.augmentation.cut(normal, plan), hard, None
 
     def _own_rows(self, batch: Batch) -> Batch:
         return batch.rows(slice(*_share((0, len(batch)), self.shard)))

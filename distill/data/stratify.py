@@ -1,4 +1,4 @@
-"""Subsets in which every class keeps its share."""
+"""Subsets in which every class keeps its share; of a regression, plain random ones."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ def stratified(labels: Tensor, count: int, random: torch.Generator) -> Tensor:
     """Draws `count` positions so that every class keeps its share.
 
     Args:
-        labels: `[examples]` int64, on the CPU.
+        labels: `[examples]` int64, on the CPU; `[examples, targets]` of a regression, which has no classes.
         count: How many, at most the number of examples.
         random: Decides which examples of each class.
 
     Returns:
         `[count]` int64, ascending.
     """
+    if labels.is_floating_point():
+        labels = torch.zeros(len(labels), dtype=torch.int64)
     shuffled = torch.randperm(len(labels), generator=random)
     grouped = shuffled[torch.sort(labels[shuffled], stable=True).indices]
     available = torch.bincount(labels)
@@ -59,4 +61,7 @@ def limit(split: Split, count: int, seed: int) -> Split:
     """At most `count` examples of a split, every class in proportion; the same ones for the same seed."""
     if count >= len(split):
         return split
-    return split.take(stratified(split.labels.cpu(), count, generator(seed, "limit")).to(split.labels.device))
+    labels = split.labels.cpu()
+    if not labels.is_floating_point():
+        labels = labels - labels.min().clamp(max=0)  # those without one are a class of their own
+    return split.take(stratified(labels, count, generator(seed, "limit")).to(split.labels.device))

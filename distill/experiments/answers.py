@@ -19,11 +19,13 @@ from torch import Tensor
 from distill.config.dataset_options import DatasetOptions
 from distill.data import Batches, Dataset
 from distill.data.memory import place
+from distill.data.variants import variant
 from distill.errors import DistillError
 from distill.experiments.assembly import EVALUATION_BATCH
 from distill.experiments.saved import Saved
 from distill.experiments.store import WEIGHTS
 from distill.files import write_bytes
+from distill.methods.nodes import WHOLE
 from distill.training import evaluate
 from distill.training.device import describe
 from distill.training.precision import Precision
@@ -34,6 +36,8 @@ _CHOOSING = {
     "val": ("seed", "val_fraction"),
     "transfer": ("seed", "val_fraction", "limit_train", "label_noise", "classes", "omit_classes", "limit_transfer"),
 }
+# Likewise, of the transfer set, where they are given.
+_CHOOSING_IF_GIVEN = ("imbalance", "labelled")
 _NUMBERS_IN_FULL = 1 << 24  # more of them are kept in half precision
 _LEAST_HALF = -60000.0
 
@@ -50,6 +54,7 @@ class Question:
         precision: Of the forward pass.
         limit: How many of the transfer set a student of these hparams sees; `None` for all.
         most: How many examples are asked at most, evenly spread; `None` for all.
+        sees: The variant of the data set that they are of.
     """
 
     split: str
@@ -59,11 +64,17 @@ class Question:
     precision: str
     limit: int | None = None
     most: int | None = None
+    sees: str = WHOLE
 
     @property
     def file(self) -> str:
         """Name of the file of the answers."""
         chosen = {name: getattr(self.options, name) for name in _CHOOSING[self.split]}
+        if self.split == "transfer":
+            given = {name: getattr(self.options, name) for name in _CHOOSING_IF_GIVEN}
+            chosen |= {name: value for name, value in given.items() if value is not None}
+            if self.sees != WHOLE:
+                chosen["sees"] = self.sees
         parts = [self.split, self.fingerprint, chosen, self.device, self.precision, self.limit, self.most]
         return f"answers-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]}.safetensors"
 
@@ -134,6 +145,9 @@ def of_run(saved: Saved, role: str, data: Dataset, split: str = "test", device: 
     Raises:
         DistillError: There is no such split, or the network cannot be opened.
     """
+    saved = saved.seen_by(role)
+    if saved.seen != WHOLE:
+        data = variant(data, saved.config.dataset, saved.seen)
     examples = {"test": data.test, "val": data.val}[split]
     if examples is None:
         raise DistillError(f"{saved.folder} holds no validation examples: it was trained with dataset.val_fraction=0.")
@@ -141,7 +155,8 @@ def of_run(saved: Saved, role: str, data: Dataset, split: str = "test", device: 
     known = _row(saved.folder / "results.csv", role)
     precision = Precision(known.get("precision") or "fp32", device)
     question = Question(split, data.fingerprint, saved.config.dataset, describe(device), precision.name)
-    stored = Path(saved.facts["directory"]) / saved.config.store.dir / f"{role}-{known.get('signature')}"
+    kept_as = saved.nodes[role].kept_as
+    stored = Path(saved.facts["directory"]) / saved.config.store.dir / f"{kept_as}-{known.get('signature')}"
 
     def ask() -> Tensor:
         placed, _ = place(examples, device)

@@ -13,7 +13,6 @@ from distill.experiments import answers
 from distill.experiments.assembly import EVALUATION_BATCH, Assembly, Obtained
 from distill.experiments.plan import Node
 from distill.experiments.store import Artifact
-from distill.models import weights
 from distill.training import evaluate
 from distill.training.fidelity import fidelity
 from distill.training.precision import Precision
@@ -35,26 +34,32 @@ class Asking(Assembly):
         Returns:
             Columns of the results table; none for the teacher itself.
         """
-        if teacher is None or one.node.role == "teacher":
+        if teacher is None or one is teacher or one.node.role == "teacher":
+            return {}
+        seen = self._seen(one.node)
+        if seen.targets is not None or seen.class_count != self._seen(teacher.node).class_count:
             return {}
         return self._world.together(lambda: self._compared(one, teacher))
 
     def _compared(self, one: Obtained, teacher: Obtained) -> dict[str, float | None]:
         columns: dict[str, float | None] = {}
-        for split, batches, prefix in (("test", self._tests(), ""), ("transfer", self._shown(one.node), "train_")):
-            student, taught = (
-                self._recalled(each, split, batches, one.node, [teacher] if each.node.parents else [])
+        for split, prefix in (("test", ""), ("transfer", "train_")):
+            if split == "transfer" and self._seen(one.node).generated:  # what stands in for examples tells nothing
+                continue
+            asked = [
+                (each, self._tests(each.node.data) if split == "test" else self._shown(one.node, each.node))
                 for each in (one, teacher)
-            )
-            found = fidelity(student, taught, batches.split.labels)
+            ]
+            student, taught = (self._recalled(each, split, batches, one.node) for each, batches in asked)
+            found = fidelity(student, taught, asked[0][1].split.labels)
             columns |= {f"{prefix}{name}": value for name, value in asdict(found).items()}
         return columns
 
-    def _recalled(self, one: Obtained, split: str, batches: Batches, pupil: Node, parents: list[Obtained]) -> Tensor:
-        shape = (len(batches.split), self._data.class_count)
+    def _recalled(self, one: Obtained, split: str, batches: Batches, pupil: Node) -> Tensor:
+        shape = (len(batches.split), self._seen(one.node).class_count)
 
         def ask() -> Tensor:
-            return self._asked_now(one.artifact, self._stored(one.node, parents, one.artifact), batches)
+            return self._asked_now(one.artifact, self._stored(one), batches)
 
         return answers.recall(self._place(one.artifact, pupil, split), shape, ask)
 
@@ -63,7 +68,8 @@ class Asking(Assembly):
         return evaluate.logits(network, batches.in_order(), precision)[0]
 
     def _remember(self, artifact: Artifact, pupil: Node, split: str, logits: Tensor) -> None:
-        answers.keep(self._place(artifact, pupil, split), logits)
+        if self._seen(pupil).targets is None:  # nobody asks for numbers again
+            answers.keep(self._place(artifact, pupil, split), logits)
 
     def _place(self, artifact: Artifact, pupil: Node, split: str) -> Path:
         """The file of a network's answers.
@@ -75,28 +81,26 @@ class Asking(Assembly):
         """
         question = answers.Question(
             split,
-            self._data.fingerprint,
+            self._seen(pupil).fingerprint,
             self._config.dataset,
             artifact.record.measures["device"],
             artifact.record.measures["precision"],
             *((pupil.hparams.limit_examples, _MOST_EXAMPLES) if split == "transfer" else ()),
+            sees=pupil.data,
         )
         return artifact.folder / question.file
 
-    def _shown(self, pupil: Node) -> Batches:
-        """What a student may see, as it is; of very many examples some, evenly spread."""
-        split = self._examples(pupil)
-        if len(split) > _MOST_EXAMPLES:
-            spread = torch.arange(_MOST_EXAMPLES, device=split.device) * len(split) // _MOST_EXAMPLES
-            split = split.take(spread)  # a copy, which is not to fill the device for the whole run
-        return self._batches(split, EVALUATION_BATCH, 0)
+    def _shown(self, pupil: Node, asked: Node | None = None, most: int | None = None) -> Batches:
+        """What a student may see, as it is; of very many examples some, evenly spread.
 
-    def _stored(self, node: Node, parents: list[Obtained], artifact: Artifact) -> nn.Module:
-        """A network as the store has it, on the device."""
-        network, method = self._network(node), self._method(node)
-        if method.redesigns():
-            with self._teacher(parents[0], method) as teacher:
-                network, student = self._pupil(node, network, method, teacher)
-            student.close()  # hooks would count in its latency
-        weights.load_into(network, artifact.weights, f"{node.role} in the store")
-        return network
+        Args:
+            pupil: The student.
+            asked: The network that they are shown to, if another one.
+            most: How many are not too many.
+        """
+        most = _MOST_EXAMPLES if most is None else most
+        split = self._examples(pupil)
+        if len(split) > most:
+            spread = torch.arange(most, device=split.device) * len(split) // most
+            split = split.take(spread)  # a copy, which is not to fill the device for the whole run
+        return self._batches(asked or pupil, split, EVALUATION_BATCH, 0)

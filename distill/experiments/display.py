@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from distill.results.measures import known_score
 from distill.results.progress import ProgressFile
 from distill.tracking import Row
 from distill.tracking.fanout import Trackers
 
-_WIDTH = 9  # of a role
+_WIDTH = 9  # of a role, at least
 _SECONDS_BETWEEN_LINES = 1.0
 
 
@@ -38,13 +39,15 @@ class Display:
         self._trackers = trackers
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._accuracies: dict[str, float] = {}
+        self._tested: dict[str, float] = {}
         self._waiting: set[str] = set()
         self._said = float("-inf")
+        self._width = _WIDTH
 
     @contextmanager
     def plan(self, roles: Sequence[str]) -> Iterator[None]:
         """Shows all networks of the run from its start to its end."""
+        self._width = max(_WIDTH, *map(len, roles))
         if self._file is not None:
             self._file.plan(list(roles))
         if self._quiet or not self.console.is_terminal:
@@ -61,7 +64,7 @@ class Display:
         with self._progress:
             for role in roles:
                 self._tasks[role] = self._progress.add_task(
-                    role.ljust(_WIDTH), total=1.0, start=False, mark="[dim]·[/]", state=""
+                    role.ljust(self._width), total=1.0, start=False, mark="[dim]·[/]", state=""
                 )
             try:
                 yield
@@ -86,7 +89,7 @@ class Display:
         """One line about a network, which is done."""
         if self._progress is not None and role in self._tasks:
             self._progress.update(self._tasks[role], completed=1.0, mark="[green]✓[/]", state="", visible=False)
-        self.say(f"{role:{_WIDTH}} {text}")
+        self.say(f"{role:{self._width}} {text}")
 
     def waiting(self, role: str) -> None:
         """Another process is training a network that is needed here; told once."""
@@ -94,7 +97,7 @@ class Display:
             self._file.waiting(role)
         if role not in self._waiting:
             self._waiting.add(role)
-            self.say(f"{role:{_WIDTH}} waits for another process that is training it", "dim")
+            self.say(f"{role:{self._width}} waits for another process that is training it", "dim")
 
     def begin(self, role: str, networks: int = 1) -> None:
         """Training of a network starts, or of a stack of several."""
@@ -109,7 +112,7 @@ class Display:
         if self._file is not None:
             self._file.step(role, epoch, epochs, progress, loss)
         if self._progress is not None:
-            state = f"epoch {epoch}/{epochs}  loss {loss:.4f}  {self._accuracy(role)}"
+            state = f"epoch {epoch}/{epochs}  loss {loss:.4f}  {self._told(role)}"
             self._progress.update(self._tasks[role], completed=progress, state=state)
 
     def epoch(self, row: dict[str, Any], epochs: int) -> None:
@@ -118,21 +121,20 @@ class Display:
             self._file.epoch(row, epochs)
         if self._trackers is not None:
             self._trackers.epoch(row)
-        self._accuracies[row["role"]] = row["test_accuracy"]
+        if (test := known_score(row, "test")) is not None:
+            self._tested[row["role"]] = test
         if self._quiet or self._progress is not None:
             return
         now = time.monotonic()
         if now - self._said < _SECONDS_BETWEEN_LINES and row["epoch"] < epochs:
             return
         self._said = now
-        accuracies = "  ".join(
-            f"{name} {row[key]:6.2%}"
-            for name, key in (("train", "train_accuracy"), ("val", "val_accuracy"), ("test", "test_accuracy"))
-            if row[key] is not None
-        )
+        known = {split: known_score(row, split) for split in ("train", "val", "test")}
+        told = "  ".join(f"{split} {value:6.2%}" for split, value in known.items() if value is not None)
+        told = f"R2 {told}" if "test_r2" in row else told
         self.say(
-            f"{row['role']:{_WIDTH}} epoch {row['epoch']:{len(str(epochs))}}/{epochs}  "
-            f"loss {row['loss']:8.4f}  {accuracies}  {row['seconds']:.2f} s",
+            f"{row['role']:{self._width}} epoch {row['epoch']:{len(str(epochs))}}/{epochs}  "
+            f"loss {row['loss']:8.4f}  {told}  {row['seconds']:.2f} s",
             "dim",
         )
 
@@ -141,5 +143,12 @@ class Display:
         if self._trackers is not None:
             self._trackers.network(rows)
 
-    def _accuracy(self, role: str) -> str:
-        return f"test {self._accuracies[role]:.2%}" if role in self._accuracies else ""
+    def _told(self, role: str) -> str:
+        return f"test {self._tested[role]:.2%}" if role in self._tested else ""
+
+
+def reached(measures: Mapping[str, Any]) -> str:
+    """How good a network is, in a few characters."""
+    if measures.get("r2") is None:
+        return f"{measures['accuracy']:7.2%}"
+    return f"R2 {measures['r2']:7.2%}, RMSE {measures['rmse']:.4g}"

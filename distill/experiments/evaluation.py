@@ -13,10 +13,12 @@ from distill.config.dataset_options import DatasetOptions
 from distill.config.schema import Config
 from distill.data import Augmentation, Batches, Dataset, Normalization, Split
 from distill.data.memory import place
+from distill.data.variants import variant
 from distill.errors import DataError
 from distill.experiments.plan import Node
 from distill.experiments.reported import taught
 from distill.experiments.saved import Saved, untrained
+from distill.methods.nodes import WHOLE
 from distill.models import count, weights
 from distill.results.rows import Row, complete, read_csv
 from distill.training import precision
@@ -58,27 +60,36 @@ class Measuring:
             A row per network; what compares it with teacher and baseline is filled in where they are among them.
         """
         rows: list[Row] = []
-        told: Tensor | None = None  # the teacher's logits
+        told: tuple[Tensor, tuple[str, ...]] | None = None  # the teacher's logits, and for which classes
         before = _table(run)
         for role in roles:
             node = run.nodes[role]
-            measured = self._measure(run.network(role, self.device), wanted or node.hparams.precision, node, run)
+            measuring = self._through_the_eyes_of(run, role)
+            measured = measuring._measure(run.network(role, self.device), wanted or node.hparams.precision, node, run)
             row = {
                 "run": run.folder.name,
                 **taught(node),
-                "model": node.model.label(),
-                "dataset": self.data.name,
+                "model": node.label(),
+                "dataset": measuring.data.name,
                 "seed": run.config.run.seed,
                 "status": "finished",
                 **{key: before.get(role, {}).get(key) for key in _OF_TRAINING},
                 **measured.columns,
             }
             if role == "teacher":
-                told = measured.logits
-            elif told is not None:
-                row |= asdict(fidelity(measured.logits, told, self.data.test.labels))
+                told = (measured.logits, measuring.data.classes)
+            elif told is not None and self.data.targets is None and measuring.data.classes == told[1]:
+                row |= asdict(fidelity(measured.logits, told[0], measuring.data.test.labels))
             rows.append(row)
         return complete(rows)
+
+    def _through_the_eyes_of(self, run: Saved, role: str) -> Measuring:
+        """The same for a network that sees another variant of the data set."""
+        run = run.seen_by(role)
+        if run.seen == WHOLE:
+            return self
+        data = variant(self.data, run.config.dataset, run.seen)
+        return Measuring(data, normalization_for(run, data), self.device)
 
     def of_file(self, path: Path, config: Config) -> list[Row]:
         """Measures a network whose weights some other program left.
@@ -108,12 +119,16 @@ class Measuring:
         network = arrange(network, shape, self.device)
         batch = _BATCH if node is None else node.hparams.batch_size
         work = count.flops(network, shape, self.device) * batch
+        numbers = precision.resolve(wanted, self.device, work)
+        if self.data.targets is not None:
+            return measure(network, self._test, numbers, val=self._val, targets=self.data.targets)
+        if self.data.tasks:
+            return measure(network, self._test, numbers, val=self._val, tasks=self.data.tasks)
         counts, lacks = None, None
         if run is not None and node is not None:
             counts = run.facts["dataset"]["train_by_class"]
             if node.examples == "transfer" and run.learned_from(self.data):
                 lacks = unseen(self.data.transfer.labels, self.data.train.labels, self.data.class_count)
-        numbers = precision.resolve(wanted, self.device, work)
         return measure(network, self._test, numbers, val=self._val, counts=counts, lacks=lacks)
 
     def _batches(self, split: Split) -> Batches:
@@ -165,6 +180,26 @@ def normalization_for(run: Saved, data: Dataset) -> Normalization:
         return run.normalization
     factor = data.maximum / run.maximum
     return replace(run.normalization, offset=run.normalization.offset * factor, scale=run.normalization.scale / factor)
+
+
+def targets_for(run: Saved, data: Dataset) -> Dataset:
+    """The data set of a regression with its targets on the scale on which the networks of a run learned them.
+
+    Raises:
+        DataError: One of both is about classes, or the targets are others.
+    """
+    if run.targets is None and data.targets is None:
+        return data
+    if run.targets is None or data.targets is None:
+        what = ("classes", "real-valued targets")
+        had, given = what if run.targets is None else what[::-1]
+        raise DataError(f"The networks of {run.folder} learned {had}, and {data.name} has {given}.")
+    if run.targets.names != data.targets.names:
+        raise DataError(
+            f"The networks of {run.folder} answer {', '.join(run.targets.names)}, and the targets of {data.name} are "
+            f"{', '.join(data.targets.names)}: they must be the same, in that order."
+        )
+    return data.on_scale_of(run.targets)
 
 
 def _require_classes(run: Saved, data: Dataset) -> None:

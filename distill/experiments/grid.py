@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from distill.config.compose import Registries, check
 from distill.errors import ConfigError
+from distill.experiments.plan import plan
 
 _ALL_OF_THEM = 500  # jobs; of more, each value is checked beside the first values of all other keys
 
@@ -34,7 +35,7 @@ def problems(config: DictConfig, loader: ConfigLoader, registries: Registries) -
     try:
         for job in _jobs(config, loader):
             try:
-                check(job, registries)
+                plan(check(job, registries))
             except ConfigError as error:
                 found += error.problems
     except (HydraException, OmegaConfBaseException, ValueError):

@@ -59,6 +59,11 @@ def inspect(asked: Asked) -> tuple[Findings, Pixels]:
         DistillError: The run, its data or an example is not there.
     """
     saved = open_run(asked.path)
+    if saved.targets is not None:
+        raise DistillError(
+            f"{saved.folder} is a regression, whose networks answer numbers and no probabilities to look into; "
+            "`distill eval` measures them, and `distill report` compares them."
+        )
     role, other, remark = _networks(saved, asked.role)
     device = devices.resolve(asked.device)
     data = saved.data()
@@ -122,7 +127,7 @@ def _check(positions: Sequence[int] | None, examples: int) -> None:
 
 def _answers(saved: Saved, role: str, data: Dataset, device: torch.device) -> Answers:
     logits = answers.of_run(saved, role, data, "test", device)
-    return Answers(role, saved.nodes[role].model.label(), logits.numpy())
+    return Answers(role, saved.nodes[role].label(), logits.numpy())
 
 
 def _are_pictures(data: Dataset) -> bool:

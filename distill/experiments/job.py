@@ -26,6 +26,7 @@ from rich.text import Text
 from distill.errors import ConfigError, DistillError
 from distill.files import write_text
 from distill.results import process
+from distill.results.measures import known_score
 from distill.training import torchrun
 from distill.training.interrupt import Stop, polite
 
@@ -86,8 +87,8 @@ class Job:
             composed: What Hydra composed.
 
         Returns:
-            What a sweeper may maximise: the student's accuracy on validation examples, 0..1; `None` where none are
-            held out or the job failed.
+            What a sweeper may maximise: the student's accuracy on validation examples, 0..1, or R2; `None` where none
+            are held out or the job failed.
         """
         settings = HydraConfig.get()
         folder = Path(settings.runtime.output_dir)
@@ -169,8 +170,8 @@ class Job:
 
 
 def objective(folder: Path) -> float | None:
-    """The accuracy on validation examples of the student whose run left a folder, 0..1, if it is known."""
-    value = _facts(folder).get("val_accuracy")
+    """The accuracy or R2 on validation examples of the student whose run left a folder, 1 at best, if it is known."""
+    value = known_score(_facts(folder), "val")
     return value if isinstance(value, float) and math.isfinite(value) else None
 
 

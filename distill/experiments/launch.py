@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.text import Text
 
 from distill.config import tree
-from distill.config.explain import missing_plugin, no_name
+from distill.config.explain import missing_plugin, no_name, no_params
 from distill.errors import ConfigError, DistillError
 from distill.experiments import refusal, seed_words
 from distill.experiments.job import Job, prepare
@@ -213,7 +213,7 @@ def _translated(error: BaseException, words: list[str]) -> BaseException:
         return error
     if isinstance(error, OSError):
         return unwritable("output", _begun.output, error)
-    sentence = missing_plugin(error, words) or no_name(error, words)
+    sentence = missing_plugin(error, words) or no_name(error, words) or no_params(error, words)
     return error if sentence is None else DistillError(sentence)
 
 

@@ -2,54 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-from distill.config.model_options import ModelOptions
-from distill.config.options import Options
-from distill.config.schema import Config, Hparams
+from distill.config.schema import Config
+from distill.data.labelled import UNLABELLED
+from distill.errors import ConfigError
+from distill.experiments.named import named
 from distill.methods import methods
+from distill.methods.base import MethodOptions
+from distill.methods.nodes import WHOLE, Cast, Node
 from distill.methods.none import NoneOptions
 
-Role = Literal["teacher", "baseline", "student"]
-
-
-@dataclass(frozen=True)
-class Node:
-    """One network of a run.
-
-    Attributes:
-        role: What it is to the others; unique in a plan.
-        model: The network.
-        method: What it learns from.
-        hparams: How it is trained.
-        examples: `train` is all training examples, `transfer` those that the student may see.
-        parents: Roles of the networks that teach it.
-    """
-
-    role: Role
-    model: ModelOptions
-    method: Options
-    hparams: Hparams
-    examples: Literal["train", "transfer"]
-    parents: tuple[Role, ...] = ()
+__all__ = ["Node", "plan"]
 
 
 def plan(config: Config) -> list[Node]:
-    """Teacher; baseline student; distilled student, unless the method is none, or needs no teacher.
+    """What the method makes of teacher, baseline student and distilled student.
 
     Args:
         config: The run.
 
     Returns:
-        Nodes, each after its parents.
+        Nodes, each after those that it comes from.
+
+    Raises:
+        ConfigError: The method has no plan for this, or is not for such targets.
     """
     labels = NoneOptions()
-    teacher = Node("teacher", config.teacher, labels, config.teacher_hparams, "train")
-    baseline = Node("baseline", config.student, labels, config.student_hparams, "transfer")
-    if isinstance(config.method, NoneOptions):
-        return [teacher, baseline]
-    student = Node("student", config.student, config.method, config.student_hparams, "transfer")
-    if not methods.find(config.method.name).factory.uses_teacher:
-        return [baseline, student]
-    return [teacher, baseline, replace(student, parents=("teacher",))]
+    view = config.dataset.student_view
+    seen = WHOLE if view is None else f"view:{view}"
+    factory = methods.find(config.method.name).factory
+    if config.dataset.tasks and config.method.name != "lwf":
+        raise ConfigError(
+            f"dataset.tasks is not allowed with method={config.method.name}: of the methods only lwf learns tasks one "
+            "after the other."
+        )
+    if config.dataset.labelled is not None and (view is not None or config.dataset.tasks):
+        key = "tasks" if view is None else "student_view"
+        raise ConfigError(f"dataset.labelled is not allowed with dataset.{key}: leave one of them out.")
+    pupil = seen
+    if config.dataset.labelled is not None:
+        pupil = UNLABELLED
+        if not factory.unlabelled:
+            raise ConfigError(
+                f"method={config.method.name} is not allowed with dataset.labelled={config.dataset.labelled}, as it "
+                "needs the label of every example: give self_training, hinton, or another method that does not."
+            )
+    cast = Cast(
+        teacher=Node("teacher", config.teacher, labels, config.teacher_hparams, "train", mount="teacher"),
+        baseline=Node("baseline", config.student, labels, config.student_hparams, "transfer", data=seen),
+        student=Node("student", config.student, config.method, config.student_hparams, "transfer", data=pupil),
+        dataset=config.dataset,
+        network=named,
+    )
+    nodes = factory.plan(config.method, cast)
+    refusals = [
+        refusal
+        for node in nodes
+        if isinstance(node.method, MethodOptions)
+        for refusal in node.method.refusals(regression=config.dataset.regression)
+    ]
+    if refusals:
+        raise ConfigError(*dict.fromkeys(refusals))
+    # Numbers have no probabilities to average.
+    return [replace(node, mean="logits") for node in nodes] if config.dataset.regression else nodes

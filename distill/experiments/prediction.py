@@ -51,6 +51,7 @@ class Predictor:
     brightness: Brightness = field(default_factory=Brightness)
 
     def __post_init__(self) -> None:
+        self.run = self.run.seen_by(self.role)
         network = self.run.network(self.role, self.device)
         self._network = arrange(network, self.run.input_shape, self.device)
         self._normalization = self.run.normalization.to(self.device)
@@ -61,7 +62,7 @@ class Predictor:
         return Form(self.run.input_shape, self.run.maximum)
 
     def ask(self, parts: Iterable[Part]) -> Iterator[tuple[str, np.ndarray]]:
-        """The name of each input and the probabilities `[classes]` that the network gives it.
+        """The name of each input and the probabilities `[classes]` that the network gives it, or its targets' values.
 
         Raises:
             DataError: Not one of them could be read.
@@ -74,7 +75,9 @@ class Predictor:
             self.brightness.add(part)
             with torch.inference_mode():
                 answers = self._network(self._normalization(part.inputs.to(self.device)))
-            yield from zip(part.names, answers.cpu().double().softmax(1).numpy(), strict=True)
+            targets = self.run.targets
+            told = answers.cpu().double().softmax(1) if targets is None else targets.own(answers)
+            yield from zip(part.names, told.numpy(), strict=True)
             answered += len(part.names)
         if not answered:
             files = f"{len(self.unreadable)} files" if len(self.unreadable) > 1 else "1 file"

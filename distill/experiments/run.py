@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,16 @@ from rich.console import Console
 
 from distill.config.dataset_options import DatasetOptions
 from distill.config.schema import Config
-from distill.data import Dataset, load
+from distill.data import Dataset, Split, load
 from distill.errors import DistillError
 from distill.experiments import provenance, reported
 from distill.experiments.assembly import Obtained
-from distill.experiments.display import Display
+from distill.experiments.display import Display, reached
 from distill.experiments.obtain import Made, Workshop
 from distill.experiments.plan import plan
 from distill.experiments.run_folder import RunFolder
 from distill.experiments.store import Store
+from distill.methods.pseudo_labels import sentence
 from distill.results import process
 from distill.results.progress import ProgressFile
 from distill.tracking import TrackedRun
@@ -34,6 +35,7 @@ from distill.tracking.fanout import Trackers
 from distill.training import device as devices
 from distill.training.interrupt import Interrupted, Stop, polite
 from distill.training.layout import keep_memory
+from distill.training.measure import FOUND
 from distill.training.world import join
 
 # Of the files of a run, those that trackers get; weights are too large.
@@ -126,8 +128,11 @@ def _run(config: Config, request: Request, display: Display, trackers: Trackers)
 
     folder = RunFolder(request.folder, config.run.output)
     folder.write("config.resolved.yaml", request.resolved)
-    folder.tell(**_facts(config, request, data, device, world.size), status="running", error=None)
+    variants = workshop.variants(nodes)
+    folder.tell(**_facts(config, request, data, variants, device, world.size), status="running", error=None)
     obtained: list[Obtained] = []
+    together = any(node.role == "student" and node.parents[:1] == ("ensemble",) for node in nodes)
+    taught_by = "ensemble" if together else "teacher"
     fidelity: dict[str, dict[str, float | None]] = {}
     rows: list[dict[str, Any]] = []
     try:
@@ -135,15 +140,16 @@ def _run(config: Config, request: Request, display: Display, trackers: Trackers)
             if request.stopped is not None and request.stopped.exists():  # before anybody knew of this process
                 raise Interrupted(int(request.stopped.read_text(encoding="utf-8")))
             for node in nodes:
-                parents = [other for other in obtained if other.node.role in node.parents]
-                obtained.append(workshop.obtain(node, parents))
-                teacher = next((one for one in obtained if one.node.role == "teacher"), None)
-                fidelity[node.role] = workshop.fidelity(obtained[-1], teacher)
-                trackers.network(obtained[-1].artifact.record.history)
+                by_role = {one.node.role: one for one in obtained}
+                obtained.append(workshop.obtain(node, [by_role[role] for role in node.needs]))
+                fidelity[node.role] = workshop.fidelity(obtained[-1], by_role.get(taught_by))
+                trackers.network(reported.history(obtained[-1:]))
                 _tell(display, obtained[-1])
                 folder.weights(node.role, obtained[-1].artifact.weights)
+                if (pictures := workshop.generated(obtained[-1])) is not None:
+                    folder.generated(*pictures, f"What the {node.role} learned from, without data")
                 if node is nodes[-1] or not obtained[-1].reused:  # a sweep's jobs may come from the store in no time
-                    folder.metrics([row for one in obtained for row in one.artifact.record.history])
+                    folder.metrics(reported.history(obtained))
                     rows = reported.rows(request.folder.name, data.name, config.run.seed, obtained, fidelity)
                     folder.write("details.json", json.dumps({"networks": reported.details(obtained)}))
                     folder.results(rows)
@@ -166,8 +172,8 @@ def _run(config: Config, request: Request, display: Display, trackers: Trackers)
         finished=_now(),
         seconds=time.monotonic() - began,
         teacher_outputs=outputs,
-        val_accuracy=reported.val_accuracy(obtained),
-        **{name: reported.by_role(obtained, name) for name in ("class_accuracy", "unseen")},
+        **reported.held_out(obtained),
+        **{name: reported.by_role(obtained, name) for name in ("class_accuracy", "unseen", *FOUND)},
     )
     # Drawing takes longer than a small training; of a job in a sweep `distill report JOB` draws them.
     if not request.sweep and any(one.artifact.record.history for one in obtained):
@@ -214,7 +220,9 @@ def _asked(request: Request) -> dict[str, Any]:
     }
 
 
-def _facts(config: Config, request: Request, data: Dataset, device: Any, processes: int) -> dict[str, Any]:
+def _facts(
+    config: Config, request: Request, data: Dataset, variants: Mapping[str, Dataset], device: Any, processes: int
+) -> dict[str, Any]:
     return {
         **_asked(request),
         "seed": config.run.seed,
@@ -230,16 +238,28 @@ def _facts(config: Config, request: Request, data: Dataset, device: Any, process
             "transfer": len(data.transfer),
             "val": len(data.val) if data.val is not None else 0,
             "test": len(data.test),
-            "train_by_class": torch.bincount(data.train.labels.cpu(), minlength=data.class_count).tolist(),
-            "input_shape": list(data.input_shape),
+            **({} if data.pool is None else {"unlabelled": len(data.pool) - len(data.transfer)}),
+            "targets": data.targets and asdict(data.targets),
+            "train_by_class": _by_class(data, data.train),
             "maximum": None if data.test.inputs.dtype.is_floating_point else data.maximum,
-            "normalization": {
-                "offset": data.normalization.offset.tolist(),
-                "scale": data.normalization.scale.tolist(),
-            },
-            "test_by_class": torch.bincount(data.test.labels.cpu(), minlength=data.class_count).tolist(),
+            **_inputs(data),
+            "variants": {name: {"classes": list(seen.classes), **_inputs(seen)} for name, seen in variants.items()},
+            "test_by_class": _by_class(data, data.test),
         },
     }
+
+
+def _inputs(data: Dataset) -> dict[str, Any]:
+    """What networks take, and what makes it of raw examples."""
+    normalization = data.normalization
+    return {
+        "input_shape": list(data.input_shape),
+        "normalization": {"offset": normalization.offset.tolist(), "scale": normalization.scale.tolist()},
+    }
+
+
+def _by_class(data: Dataset, split: Split) -> list[int]:
+    return [] if data.targets else torch.bincount(split.labels.cpu(), minlength=data.class_count).tolist()
 
 
 def _tell(display: Display, one: Obtained) -> None:
@@ -247,17 +267,27 @@ def _tell(display: Display, one: Obtained) -> None:
     how = f"trained in {record.seconds:.1f} s"
     if record.stack > 1:
         how = f"trained in a stack of {record.stack} in {record.seconds * record.stack:.1f} s"
-    if one.node.model.train and one.node.hparams.select == "best_val":
+    if one.node.trains and one.node.hparams.select == "best_val":
         how += f", epoch {record.measures['epoch']} of {record.measures['epochs']} kept"
+    if one.node.trains and not one.node.hparams.epoch_count:
+        how = f"made of {one.node.start} without training"
+    if one.node.kind == "part":
+        how = f"one of {one.parents[0].node.role}"
+    if one.node.kind == "ensemble":
+        how = f"the mean answer of {', '.join(one.node.parents)}"
     if one.reused:
         how = f"reused from the store, trained {_age(time.time() - record.created)} ago"
-    elif not one.node.model.train:
+    elif one.node.kind == "trained" and not one.node.model.train:
         how = f"taken as it is from {one.node.model.source}"
+    if tasks := record.measures.get("task_accuracy"):
+        how += f", by task {', '.join(f'{share:.1%}' for share in tasks)}"
     if one.outputs == "live":
         how += ", teacher asked live"
     elif one.outputs is not None:
         how += f", teacher asked once per example{one.outputs.removeprefix('cached')}"
-    display.network(one.node.role, f"{record.model:16} {record.measures['accuracy']:7.2%}  {how}")
+    if "pseudo_labels" in record.measures:
+        display.say(f"{one.node.role:9} {sentence(record.measures['pseudo_labels'])}")
+    display.network(one.node.role, f"{record.model:16} {reached(record.measures)}  {how}")
 
 
 def _age(seconds: float) -> str:

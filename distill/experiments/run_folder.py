@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from distill.errors import DistillError
 from distill.files import replacing, unwritable, write_text
 from distill.results.curves import curves
+from distill.results.generated import draw
 from distill.results.rows import write_csv
 
 _METRICS = "metrics.csv"
@@ -61,6 +63,11 @@ class RunFolder:
         """Draws the metrics to `curves.png`."""
         with self._writing():
             curves(pd.read_csv(self._path / _METRICS), self._path / "curves.png")
+
+    def generated(self, pictures: np.ndarray, names: Sequence[str], title: str) -> None:
+        """Draws `[count, height, width, 3]` uint8 pictures under the names of their classes to `generated.png`."""
+        with self._writing():
+            draw(pictures, names, title, self._path / "generated.png")
 
     def weights(self, role: str, stored: Path) -> None:
         """Gives a network's file in the store a name here: a hard link where the file system has them, else a copy."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +19,16 @@ from distill.config.model_options import ModelOptions
 from distill.config.schema import Config
 from distill.data import Dataset, datasets, load
 from distill.data.normalization import Normalization
+from distill.data.targets import Targets
+from distill.data.variants import variant
 from distill.errors import ConfigError, DistillError
 from distill.experiments.plan import Node, plan
 from distill.methods import methods
+from distill.methods.nodes import WHOLE
 from distill.models import create, models, weights
-from distill.models.taps import resolve
+from distill.models.ensemble import Ensemble
+from distill.models.taps import NOTHING, resolve
+from distill.results import records
 from distill.results.find import RECORD, find_run
 from distill.tracking import trackers
 from distill.types import Batch
@@ -43,6 +47,7 @@ class Saved:
         config: What was asked for.
         nodes: Its networks by role, those that left weights.
         asked: The role whose file was named; `None` where the folder was.
+        seen: The variant of the data set that is meant: classes, inputs and data are those of a network that sees it.
     """
 
     folder: Path
@@ -50,16 +55,37 @@ class Saved:
     config: Config
     nodes: dict[str, Node]
     asked: str | None = None
+    seen: str = WHOLE
+
+    def seen_by(self, role: str) -> Saved:
+        """The run as one of its networks sees it, whose inputs may be others than those of the whole data set."""
+        return replace(self, seen=self.nodes[role].data)
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        about = self.facts["dataset"]
+        return {**about, **about.get("variants", {}).get(self.seen, {})}
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Name of each class."""
-        return tuple(self.facts["dataset"]["classes"])
+        """Name of each class; none of a regression."""
+        return tuple(self._about["classes"])
+
+    @property
+    def targets(self) -> Targets | None:
+        """What a regression is about."""
+        found = self.facts["dataset"].get("targets")
+        return None if found is None else Targets.from_facts(found)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers its networks answer."""
+        return len(self.classes) if self.targets is None else len(self.targets.names)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example: `(channels, height, width)` for pictures."""
-        return tuple(self.facts["dataset"]["input_shape"])
+        return tuple(self._about["input_shape"])
 
     @property
     def maximum(self) -> float | None:
@@ -69,7 +95,7 @@ class Saved:
     @property
     def normalization(self) -> Normalization:
         """From raw inputs to what its networks take."""
-        found = self.facts["dataset"]["normalization"]
+        found = self._about["normalization"]
         return Normalization(torch.tensor(found["offset"]), torch.tensor(found["scale"]))
 
     def weights(self, role: str) -> Path:
@@ -100,19 +126,28 @@ class Saved:
         Raises:
             DistillError: Its weights are missing or damaged, or its code is gone or has changed.
         """
-        node = self.nodes[role]
         with self._at_home():
-            network = self._fresh(node.model)
-            method = methods.find(node.method.name).factory(node.method)
-            if method.redesigns():
-                teacher_node = self.nodes[node.parents[0]]
-                teacher = self._fresh(teacher_node.model)
-                example = Batch(torch.zeros(2, *self.input_shape), torch.zeros(2).long(), torch.arange(2))
-                taps = [resolve(each.eval(), of.model) for each, of in ((network, node), (teacher, teacher_node))]
-                with torch.no_grad():
-                    network, _ = method.redesign(network, taps[0], teacher, taps[1], example)
+            network = self._form(self.nodes[role])
         weights.load_into(network, self.weights(role), str(self.weights(role)))
         return network.eval().to(device)
+
+    def _form(self, node: Node) -> nn.Module:
+        """A network as it was trained and kept, without its weights."""
+        run = self.seen_by(node.role)
+        networks = [run._fresh(model) for model in node.members or (node.model,)]
+        network = Ensemble(networks, node.mean) if node.members else networks[0]
+        method = methods.find(node.method.name).factory(node.method)
+        if not node.trains or not method.redesigns():
+            return network
+        teacher, taught = None, NOTHING
+        if node.parents:
+            parent = self.nodes[node.parents[0]]
+            teacher = self._form(parent).eval()
+            taught = resolve(teacher, parent.model)
+        example = Batch(torch.zeros(2, *run.input_shape), torch.zeros(2).long(), torch.arange(2))
+        with torch.no_grad():
+            network, _ = method.redesign(network, resolve(network.eval(), node.model), teacher, taught, example)
+        return method.finish(network, lambda most: example.inputs)
 
     def data(self, options: DatasetOptions | None = None) -> Dataset:
         """The run's own data, loaded as it loaded them.
@@ -123,13 +158,14 @@ class Saved:
         Raises:
             DistillError: They are not there any more, or, without `options`, they have changed.
         """
+        options, own = options or self.config.dataset, options is None
         with self._at_home():
-            data = load(options or self.config.dataset)
-        if options is None and not self.learned_from(data):
+            data = load(options)
+        if own and not self.learned_from(data):
             raise DistillError(
                 f"The data set {data.name} is not the one that {self.folder} learned from: its fingerprint is another."
             )
-        return data
+        return data if self.seen == WHOLE else variant(data, options, self.seen)
 
     def learned_from(self, data: Dataset) -> bool:
         """Whether a data set is the one that its networks learned from, by its fingerprint."""
@@ -140,7 +176,7 @@ class Saved:
         return OmegaConf.create((self.folder / _CONFIG).read_text(encoding="utf-8"))  # type: ignore
 
     def _fresh(self, options: ModelOptions) -> nn.Module:
-        return untrained(options, self.input_shape, len(self.classes))
+        return untrained(options, self.input_shape, self.outputs)
 
     @contextmanager
     def _at_home(self) -> Iterator[None]:
@@ -182,13 +218,13 @@ def open_run(path: Path) -> Saved:
         raise DistillError(
             f"{path} is not what the run {folder} left of a network: give {folder / _WEIGHTS / 'ROLE.safetensors'}."
         )
-    facts = _facts(folder / RECORD)
+    facts = records.read(folder)
     try:
         config = check(OmegaConf.create((folder / _CONFIG).read_text(encoding="utf-8")), REGISTRIES)  # type: ignore
         facts["dataset"]["normalization"]
     except ConfigError as error:
         raise DistillError(f"{folder} cannot be opened: {' '.join(error.problems)}") from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DistillError(
             f"{folder} cannot be opened: {_CONFIG} and {RECORD} do not say what its networks are, as those of a run "
             "that never began or of an older version do not."
@@ -199,13 +235,3 @@ def open_run(path: Path) -> Saved:
         raise DistillError(f"{folder} left no weights: its status is {facts.get('status')}.")
     asked = path.stem if path.suffix == ".safetensors" else None
     return Saved(folder, facts, config, nodes, asked)
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DistillError(f"{path} cannot be read: {error}.") from error
-    if not isinstance(facts, dict) or not isinstance(facts.get("dataset"), dict):
-        raise DistillError(f"{path} is not the record of a run that began.")
-    return facts

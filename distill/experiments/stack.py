@@ -16,6 +16,7 @@ from torch import nn
 
 from distill.config.schema import Config
 from distill.data import Augmentation, Batches, Split
+from distill.data.labelled import UNLABELLED
 from distill.data.memory import SHARE, free_bytes
 from distill.errors import DistillError, TrainingError
 from distill.experiments.assembly import STILL, Obtained, outputs_of
@@ -102,7 +103,7 @@ class Bench(Workshop):
         self._answers: dict[tuple[int, int], TeacherOutputs] = {}
 
     def train(self, configs: Sequence[Config]) -> None:
-        """Trains level by level: those without a teacher, then those that they teach."""
+        """Trains level by level: those without a teacher, then those that they teach, and so on."""
         wanted: dict[str, Wanted] = {}
         for config in configs:
             try:
@@ -111,8 +112,8 @@ class Bench(Workshop):
                 continue
         everything = list(wanted.values())
         self._clear(wanted)
-        for taught in (False, True):
-            level = [each for each in everything if bool(each.parents) == taught and self._trainable(each)]
+        for depth in range(1 + max((each.depth for each in everything), default=0)):
+            level = [each for each in everything if each.depth == depth and self._trainable(each)]
             # Where a teacher is missing, the job that meets the reason says it.
             ready = [each for each in level if all(self._kept(parent) for parent in each.parents)]
             self._train_level(ready, everything)
@@ -120,7 +121,9 @@ class Bench(Workshop):
     def _add(self, wanted: dict[str, Wanted], config: Config) -> None:
         own: dict[str, Wanted] = {}
         for node in self.prepare(plan(config)):
-            parents = tuple(own[role] for role in node.parents)
+            if node.kind != "trained" or node.members or not own.keys() >= set(node.needs):
+                continue  # its job makes it
+            parents = tuple(own[role] for role in node.needs)
             made_of, identity = self._identify(node, [(parent.node, parent.identity) for parent in parents])
             own[node.role] = wanted.setdefault(identity, Wanted(node, parents, made_of, identity))
 
@@ -133,7 +136,7 @@ class Bench(Workshop):
     def _kept(self, wanted: Wanted) -> Artifact | None:
         """The network as the store has it; its checksums are computed once."""
         if wanted.identity not in self._artifacts:
-            artifact = self._store.look(wanted.node.role, wanted.identity)
+            artifact = self._store.look(wanted.node.kept_as, wanted.identity)
             if artifact is None or self._too_old(artifact):
                 return None
             self._artifacts[wanted.identity] = artifact
@@ -179,13 +182,27 @@ class Bench(Workshop):
         model = {key: value for key, value in vars(node.model).items() if key != "seed"}
         method = methods.find(node.method.name).factory(node.method)
         seed = node.model.seed if stackable.drops(self._network(node)) else None
-        parts = [node.examples, model, stackable.method_kind(method), stackable.kind(node.hparams), seed]
+        parts = [
+            node.examples,
+            node.data,
+            bool(node.start),
+            model,
+            stackable.method_kind(method),
+            stackable.kind(node.hparams),
+            seed,
+        ]
         return json.dumps(parts, sort_keys=True, default=str)
 
     def _obstacle(self, group: list[Wanted]) -> str | None:
         node = group[0].node
+        if node.data == UNLABELLED:
+            return "some of their examples have no label"
+        if node.start is not None:
+            return "they begin with the weights of others"
         if not node.model.train:
             return "they are taken as they are"
+        if self._config.dataset.regression:
+            return "their targets are numbers"
         if self._config.run.compile:
             return "compile=true makes the code of one network"
         method = methods.find(node.method.name).factory(node.method)
@@ -238,7 +255,7 @@ class Bench(Workshop):
         self._say(f"{count(stack)} as one training ({differences(stack)})")
         with ExitStack() as held:
             for each in sorted(stack, key=lambda each: each.name):
-                held.enter_context(self._store.lock(each.node.role, each.identity, self._wait))
+                held.enter_context(self._store.lock(each.node.kept_as, each.identity, self._wait))
             missing = [each for each in stack if self._trainable(each)]
             if missing:
                 held.enter_context(self._display.plan([stacked.NAME]))
@@ -270,7 +287,7 @@ class Bench(Workshop):
         """Trains a teacher that students wait for; its job finds it in the store."""
         try:
             with self._display.plan([wanted.node.role]):
-                obtained = self.obtain(wanted.node, [])
+                obtained = self.obtain(wanted.node, self._parents(wanted))
         except TrainingError as error:
             self._results[wanted.identity] = Made(None, error)
         except DistillError:  # its job will meet it again
@@ -280,12 +297,15 @@ class Bench(Workshop):
                 self._results[wanted.identity] = Made(None)
 
     def _assembled(self, wanted: Wanted, hooked: ExitStack) -> Training:
+        return self._training(wanted.node, self._network(wanted.node), self._parents(wanted), hooked)
+
+    def _parents(self, wanted: Wanted) -> tuple[Obtained, ...]:
         parents = []
         for parent in wanted.parents:
             artifact = self._kept(parent)
             assert artifact is not None, "teachers come first"
-            parents.append(Obtained(parent.node, artifact, reused=True))
-        return self._training(wanted.node, self._network(wanted.node), parents, hooked)
+            parents.append(Obtained(parent.node, artifact, True, self._parents(parent)))
+        return tuple(parents)
 
     def _work(self, node: Node, network: nn.Module) -> int:
         key = json.dumps([vars(replace(node.model, seed=0)), node.hparams.batch_size], default=str)
@@ -294,11 +314,11 @@ class Bench(Workshop):
         return self._flops[key]
 
     def _batches(
-        self, split: Split, size: int, seed: int, augment: Augmentation = STILL, strong: bool = False
+        self, node: Node, split: Split, size: int, seed: int, augment: Augmentation = STILL, strong: bool = False
     ) -> Batches:
-        key = (id(split), size, seed, augment, strong)
+        key = (node.data, node.hparams.sampler, id(split), size, seed, augment, strong)
         if key not in self._streams:
-            self._streams[key] = super()._batches(split, size, seed, augment, strong)
+            self._streams[key] = super()._batches(node, split, size, seed, augment, strong)
         return self._streams[key]
 
     def _teacher(self, parent: Obtained, method: Method) -> Tapped:

@@ -83,6 +83,11 @@ class Artifact:
         return self.folder / WEIGHTS
 
     @property
+    def adapters(self) -> Path:
+        """The file of what belongs to its method; only there where it has such."""
+        return self.folder / _ADAPTERS
+
+    @property
     def size(self) -> int:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.folder.glob("*"))

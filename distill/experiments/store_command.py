@@ -12,6 +12,7 @@ from rich.text import Text
 from distill.errors import DistillError
 from distill.experiments.store import Artifact, Store
 from distill.results import layout
+from distill.results.measures import score
 
 
 def show(root: Path) -> None:
@@ -43,7 +44,7 @@ def _fields(artifacts: Sequence[Artifact]) -> list[layout.Field]:
         field("model", 100, lambda artifact: artifact.record.model),
         field("data set", 60, lambda artifact: artifact.record.dataset),
         field("method", 70, lambda artifact: artifact.record.method),
-        field("accuracy\n%", 100, lambda artifact: f"{100 * artifact.record.measures['accuracy']:.2f}", text=False),
+        field("reached\n%", 100, lambda artifact: f"{100 * (score(artifact.record.measures) or 0):.2f}", text=False),
         field("trained in", 40, lambda artifact: f"{artifact.record.seconds:.1f} s", text=False),
         field("size\nKB", 50, lambda artifact: f"{artifact.size / 1000:,.0f}", text=False),
         field("when", 80, lambda artifact: f"{datetime.fromtimestamp(artifact.record.created):%Y-%m-%d %H:%M}"),

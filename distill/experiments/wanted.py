@@ -29,7 +29,12 @@ class Wanted:
     @property
     def name(self) -> str:
         """Its name in the store."""
-        return f"{self.node.role}-{self.identity}"
+        return f"{self.node.kept_as}-{self.identity}"
+
+    @property
+    def depth(self) -> int:
+        """How many must be trained one after the other before it."""
+        return 1 + max(parent.depth for parent in self.parents) if self.parents else 0
 
 
 def count(group: Sequence[Wanted]) -> str:

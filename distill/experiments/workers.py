@@ -17,6 +17,7 @@ from rich.text import Text
 from distill.experiments.job import LOG, STOPPED
 from distill.files import write_text
 from distill.results import process
+from distill.results.measures import score
 
 _SECONDS_BETWEEN_LOOKS = 0.3
 _STYLES = {"finished": "green", "failed": "red", "interrupted": "yellow"}
@@ -115,16 +116,16 @@ class Workers:
         line.append(status, _STYLES.get(status, ""))
         if status == "failed":
             return line.append(f"  {facts['error']}")
-        accuracy = _accuracy(self._folder / name / "results.csv")
-        reached = f"  student {accuracy:.2%}" if accuracy is not None else ""
-        return line.append(f"{reached}  {facts['seconds']:.1f} s")
+        reached = _reached(self._folder / name / "results.csv")
+        told = f"  student {reached:.2%}" if reached is not None else ""
+        return line.append(f"{told}  {facts['seconds']:.1f} s")
 
 
 def _state(facts: dict[str, Any]) -> tuple[str, Any]:
     return facts["status"], facts.get("started")
 
 
-def _accuracy(path: Path) -> float | None:
+def _reached(path: Path) -> float | None:
     with suppress(OSError, ValueError, KeyError), path.open(encoding="utf-8", newline="") as file:
-        return next((float(row["accuracy"]) for row in csv.DictReader(file) if row["role"] == "student"), None)
+        return next((score(row) for row in csv.DictReader(file) if row["role"] == "student"), None)
     return None

@@ -97,7 +97,7 @@ class Answers:
 
     Attributes:
         logits: `[examples, classes]`.
-        right: How many it classified right; `None` without labels.
+        right: How many it classified right; `None` without labels, and in a regression.
     """
 
     logits: Tensor
@@ -119,7 +119,7 @@ def answers(predict: Predict, examples: Examples) -> Answers:
     logits, right = [], None
     for inputs, labels in examples.parts():
         logits.append(predict(inputs).float())
-        if labels is not None:
+        if labels is not None and not labels.is_floating_point():
             right = (right or 0) + int((logits[-1].argmax(dim=1) == labels).sum())
     return Answers(torch.cat(logits), right)
 

@@ -42,14 +42,20 @@ def facts(run: Saved, role: str, packages: Sequence[str], inside: Normalization 
         "signature": row.get("signature"),
         "accuracy": row.get("accuracy"),
         **stated(run.input_shape, run.maximum, run.normalization, INPUT, inside=inside is not None),
-        "output": {"name": OUTPUT, "shape": ["batch", len(run.classes)], "type": "float32"},
+        "output": {"name": OUTPUT, "shape": ["batch", run.outputs], "type": "float32"},
         "classes": list(run.classes),
+        "targets": _targets(run),
         "network": asdict(node.model),
         "redesigned_by": node.method.name if redesigned else None,
         "quantization": "none",
         "commit": git.get("commit"),
         "versions": {**versions(), **{name: importlib.metadata.version(name) for name in packages}},
     }
+
+
+def _targets(run: Saved) -> dict[str, Any] | None:
+    """What the outputs of a regression mean, and how they become numbers in the targets' own units."""
+    return run.targets and {**asdict(run.targets), "formula": "output * deviation + mean, per target"}
 
 
 def recorded(run: Saved, role: str) -> Row:

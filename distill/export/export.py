@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def export(run: Saved, wanted: Wanted, console: Console) -> list[Path]:
     role = run.role(wanted.role)
     with console.status(f"Asking {role} of {run.folder.name}"):
         origin = Origin.of(run, role)
+    wanted = replace(wanted, wish=wanted.wish.for_network(origin.network, role))
     files = []
     for name in wanted.formats:
         path = wanted.path(run, role, name)
@@ -98,7 +99,7 @@ def _row(
         "accuracy": reached,
         "original_accuracy": before,
         "change": None if reached is None or before is None else 100 * (reached - before),
-        "changed": file.compared.changed,
+        "changed": file.compared.changed if origin.run.targets is None else None,
         "difference": file.compared.difference,
         "tolerance": wanted.wish.tolerance,
         "latency_ms": times[0],
@@ -129,4 +130,8 @@ def _sentences(origin: Origin, files: list[Exported]) -> list[str]:
         names = [file.path.name for file in files if file.facts["input"]["expects"] == expects]
         if names:
             said.append(f"Input of {', '.join(names)}: float32, any number of {shape}, {what}.")
+    if run.targets is not None:
+        said.append(
+            "Outputs are standardised targets; output * deviation + mean, as the .json says, is in their units."
+        )
     return said

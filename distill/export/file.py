@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from distill.export import check, describe
 from distill.export.content import CALIBRATION, Content, Predict
 from distill.export.formats import KINDS, find
 from distill.files import replacing
+from distill.models.quantized import Int8
 from distill.models.trial import first_line
+
+_TOLERANCE = 1e-3  # of logits, where nothing is rounded to integers
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Origin:
     @classmethod
     def of(cls, run: Saved, role: str) -> Origin:
         """A network of a run, asked."""
+        run = run.seen_by(role)
         network, examples = run.network(role), check.examples(run)
         return cls(run, role, network, examples, check.answers(_asking(run, network), examples))
 
@@ -47,6 +51,11 @@ class Origin:
     def predict(self) -> Predict:
         """From raw inputs to logits."""
         return _asking(self.run, self.network)
+
+
+def _rounded(network: nn.Module) -> dict[str, Any]:
+    """What a file says of a network that computes in integers whatever is written of it."""
+    return {"quantization": "int8, static, per channel, as trained"} if isinstance(network, Int8) else {}
 
 
 def _asking(run: Saved, network: nn.Module) -> Predict:
@@ -65,13 +74,24 @@ class Wish:
         int8: Whether it is quantised.
         inside: Whether the normalisation becomes part of it; of one that holds weights alone it never does.
         opset: Of ONNX; `None` for the exporter's choice.
-        tolerance: How far logits may differ; `None` for any distance.
+        tolerance: How far logits may differ; `None` for 0.001, and for any distance in int8.
     """
 
     int8: bool = False
     inside: bool = True
     opset: int | None = None
     tolerance: float | None = None
+
+    def for_network(self, network: nn.Module, role: str) -> Wish:
+        """The wish with its tolerance settled.
+
+        Raises:
+            DistillError: The network is to become int8, and is it already.
+        """
+        if self.int8 and isinstance(network, Int8):
+            raise DistillError(f"--quantize int8 is not allowed: {role} computes in int8 already; leave it out.")
+        rounds = self.int8 or isinstance(network, Int8)  # where one rounds up and the other down, a step lies between
+        return replace(self, tolerance=_TOLERANCE if self.tolerance is None and not rounds else self.tolerance)
 
 
 @dataclass(frozen=True)
@@ -122,7 +142,7 @@ def write(origin: Origin, name: str, path: Path, wish: Wish) -> Exported:
         origin.network,
         inside,
         as_taken(origin.examples.some[:2]).clone(),
-        describe.facts(run, origin.role, kind.packages, inside),
+        describe.facts(run, origin.role, kind.packages, inside) | _rounded(origin.network),
         wish.opset,
         (lambda: as_taken(origin.examples.to_calibrate(CALIBRATION))) if wish.int8 else None,
     )

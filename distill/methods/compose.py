@@ -51,6 +51,12 @@ class ComposeOptions(MethodOptions):
             return error.problems
         return ()
 
+    def refusals(self, *, regression: bool) -> Iterable[str]:
+        """Those of its terms."""
+        for term in self.parts:
+            if isinstance(term.options, MethodOptions):
+                yield from term.options.refusals(regression=regression)
+
 
 @methods.register("compose", ComposeOptions)
 class Compose(Method):
@@ -80,7 +86,7 @@ class Compose(Method):
         """Starts it in each method."""
         super().start_epoch(epoch, epochs)
         for part in self._methods():
-            part.label_smoothing = self.label_smoothing
+            part.label_smoothing, part.hard_labels = self.label_smoothing, self.hard_labels
             part.start_epoch(epoch, epochs)
 
     @property
@@ -104,6 +110,12 @@ class Compose(Method):
         if self.options.hard_weight:
             found[HARD] = self.options.hard_weight * self.hard_loss(student.logits, batch)
         return found
+
+    def observed(self) -> dict[str, Tensor]:
+        """What each method observed, as `adversarial.discriminator_accuracy`."""
+        return {
+            f"{part.options.name}.{name}": value for part in self._methods() for name, value in part.observed().items()
+        }
 
     def _methods(self) -> list[Method]:
         return cast(list[Method], list(self.parts.values()))

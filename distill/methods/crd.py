@@ -9,6 +9,7 @@ code draws without where it can. Memories begin with random rows of length 1; th
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from distill.config.options import Count, Fraction, NonNegative, Positive
 from distill.errors import ConfigError
 from distill.methods.adapters import embeddings
-from distill.methods.base import methods
+from distill.methods.base import MethodOptions, methods
 from distill.methods.guided import Guided, GuidedOptions
 from distill.methods.memory import Memory, Negatives, from_all_processes, mean_over_processes
 from distill.models.taps import Tapped
@@ -59,6 +60,10 @@ class CrdOptions(GuidedOptions):
     temperature: Positive = 0.07
     momentum: Fraction = 0.5
 
+    def refusals(self, *, regression: bool) -> Iterable[str]:
+        """Negatives are examples of other classes."""
+        return MethodOptions.refusals(self, regression=regression)
+
 
 @methods.register("crd", CrdOptions)
 class Crd(Guided):
@@ -69,6 +74,7 @@ class Crd(Guided):
 
     taps = frozenset({"embedding"})
     stacks = None
+    unlabelled = False
     options: CrdOptions
 
     def build(self, student: Tapped, teacher: Tapped, example: Batch, labels: Tensor) -> None:

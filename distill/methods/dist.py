@@ -35,7 +35,7 @@ def correlation_loss(student_logits: Tensor, teacher_logits: Tensor, T: float | 
     student, teacher = (F.softmax(logits.float() / T, dim=1) for logits in (student_logits, teacher_logits))
     student, teacher = (values - values.mean(dim=dim, keepdim=True) for values in (student, teacher))
     sizes = student.norm(dim=dim) * teacher.norm(dim=dim)
-    return T**2 * (1 - (student * teacher).sum(dim=dim) / (sizes + _EPSILON)).mean()
+    return T * T * (1 - (student * teacher).sum(dim=dim) / (sizes + _EPSILON)).mean()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class Dist(LogitMethod):
 
     smallest_batch = 2
     stacks = frozenset({"T", "inter_weight", "intra_weight", "hard_weight"})
+    unlabelled = True
     options: DistOptions
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ def target_loss(student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, 
     """
     check_same_classes(student_logits, teacher_logits)
     student, teacher = (_label_or_not(logits.float() / T, labels) for logits in (student_logits, teacher_logits))
-    return T**2 * soft_target_loss(student, teacher, 1.0)
+    return T * T * soft_target_loss(student, teacher, 1.0)
 
 
 def _label_or_not(logits: Tensor, labels: Tensor) -> Tensor:

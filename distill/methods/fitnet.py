@@ -73,6 +73,15 @@ class FitnetOptions(StagedOptions):
                 "soft_start to soft_end: give those."
             )
 
+    def refusals(self, *, regression: bool) -> Iterable[str]:
+        """The second of two stages learns from soft targets as well."""
+        yield from super().refusals(regression=regression)
+        if regression and self.stages == "two" and self.soft_start and self.soft_end:
+            yield (
+                "method.stages=two is not allowed with real-valued targets: its second stage learns from soft targets, "
+                "which are probabilities of classes; give method.soft_start=0."
+            )
+
 
 @methods.register("fitnet", FitnetOptions)
 class Fitnet(Staged):

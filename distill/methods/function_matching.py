@@ -31,6 +31,7 @@ class FunctionMatching(LogitMethod):
     """`T^2 * KL`, and nothing else."""
 
     stacks = frozenset({"T"})
+    unlabelled = True
     options: FunctionMatchingOptions
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,14 @@ class GuidedOptions(MethodOptions):
     T: Positive = 4.0
     hard_weight: NonNegative = 1.0
 
+    def refusals(self, *, regression: bool) -> Iterable[str]:
+        """Soft targets are about classes; what networks hold inside is not."""
+        if regression and self.soft_weight:
+            yield (
+                f"method.soft_weight={self.soft_weight:g} is not allowed with real-valued targets: soft targets are "
+                "probabilities of classes; give method.soft_weight=0."
+            )
+
 
 class Guided(Method):
     """`hard_weight * cross_entropy + soft_weight * T^2 * KL + weight * the method's own loss`.
@@ -38,6 +47,7 @@ class Guided(Method):
 
     options: Any  # `GuidedOptions`; a subclass says which
     stacks = frozenset({"weight", "soft_weight", "T", "hard_weight"})
+    unlabelled = True
 
     @property
     def soft_weight(self) -> Any:

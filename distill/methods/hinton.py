@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from distill.config.options import NonNegative
@@ -27,15 +28,21 @@ class HintonOptions(AlphaOptions):
 
 @methods.register("hinton", HintonOptions)
 class Hinton(LogitMethod):
-    """`(1 - alpha) * cross_entropy + alpha * T^2 * KL`."""
+    """`(1 - alpha) * cross_entropy + alpha * T^2 * KL`; of an example without a label `T^2 * KL` alone."""
 
     stacks = frozenset({"T", "alpha"})
+    unlabelled = True
     options: HintonOptions
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms `soft` and `hard`."""
+        compared = self.compared(student, teacher)
+        if self.hard_labels is not None and self.hard_labels.partial:
+            soft = soft_target_loss(*compared, self.T, torch.where(batch.labels < 0, 1.0, self.alpha))
+        else:
+            soft = self.alpha * soft_target_loss(*compared, self.T)
         return {
-            "soft": self.alpha * soft_target_loss(*self.compared(student, teacher), self.T),
+            "soft": soft,
             "hard": (1 - self.alpha) * self.hard_loss(student.logits, batch),
         }
 
@@ -59,6 +66,7 @@ class SoftHard(LogitMethod):
     """`hard_weight * cross_entropy + soft_weight * T^2 * KL`: `hinton` with two free weights."""
 
     stacks = frozenset({"T", "soft_weight", "hard_weight"})
+    unlabelled = True
     options: SoftHardOptions
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

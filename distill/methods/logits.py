@@ -6,6 +6,7 @@ public code does). Unlike soft targets it is not invariant to a constant added t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -43,12 +44,17 @@ class LogitsOptions(MethodOptions):
     weight: NonNegative = 1.0
     hard_weight: NonNegative = 0.0
 
+    def refusals(self, *, regression: bool) -> Iterable[str]:
+        """None: a squared error is one whatever the numbers are."""
+        return ()
+
 
 @methods.register("logits", LogitsOptions)
 class LogitMatching(Method):
     """`weight * mse(student, teacher) + hard_weight * cross_entropy`."""
 
     stacks = frozenset({"weight"})
+    unlabelled = True
     options: LogitsOptions
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

@@ -52,6 +52,7 @@ class Lskd(LogitMethod):
     """`hard_weight * cross_entropy + soft_weight * T^2 * KL` of standardised logits."""
 
     stacks = frozenset({"T", "soft_weight", "hard_weight"})
+    unlabelled = True
     options: LskdOptions
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

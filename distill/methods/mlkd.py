@@ -93,6 +93,7 @@ class Mlkd(LogitMethod):
     """Soft targets, likeness of examples and likeness of classes, over temperatures and both views."""
 
     strong = True
+    unlabelled = True
     options: MlkdOptions
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:

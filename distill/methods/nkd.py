@@ -53,7 +53,7 @@ def non_target_cross_entropy(
     check_same_classes(student_logits, teacher_logits)
     student = F.log_softmax(others(student_logits, labels).float() / T, dim=1)
     teacher = F.softmax(others(teacher_logits, labels).float() / T, dim=1)
-    return -(T**2) * (teacher * student).sum(dim=1).mean()
+    return -T * T * (teacher * student).sum(dim=1).mean()
 
 
 @dataclass(frozen=True, kw_only=True)

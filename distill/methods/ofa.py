@@ -12,15 +12,15 @@ that is very sure; here it is log-softmax.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distill.config.options import NonNegative, Positive
-from distill.methods.adapters import as_map, layers
+from distill.methods.adapters import layers
 from distill.methods.base import check_same_classes, main_labels, methods
+from distill.methods.exits import channels, make_exit
 from distill.methods.soft_targets import LogitMethod, LogitOptions
 from distill.types import Batch, Output
 
@@ -84,9 +84,10 @@ class Ofa(LogitMethod):
             ConfigError: It has no stages.
         """
         stages = layers(student.features, "student", "ofa")
-        width = max(_channels(last) for last in (*stages[-1:], *teacher.features[-1:]))
+        width = max(channels(last) for last in (*stages[-1:], *teacher.features[-1:]))
         self.exits = nn.ModuleList(
-            _head(stage, len(stages) - number, width, student.logits.shape[1]) for number, stage in enumerate(stages, 1)
+            make_exit(stage, len(stages) - number, width, student.logits.shape[1])
+            for number, stage in enumerate(stages, 1)
         )
 
     def terms(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
@@ -102,42 +103,3 @@ class Ofa(LogitMethod):
             "soft": options.soft_weight * enhanced(student.logits),
             "hard": options.hard_weight * self.hard_loss(student.logits, batch),
         }
-
-
-def _channels(feature: Tensor) -> int:
-    return feature.shape[1] if feature.ndim == 2 else as_map(feature).shape[1]
-
-
-def _head(feature: Tensor, later: int, width: int, classes: int) -> nn.Module:
-    """From a stage to logits, with a block that halves the map for each stage that comes `later`.
-
-    Blocks double the channels, to at most those that they end in: a transformer has many stages.
-    """
-    channels = _channels(feature)
-    if feature.ndim == 2:
-        return nn.Sequential(nn.Linear(channels, width), nn.ReLU(), nn.Linear(width, classes))
-    widths = [min(channels * 2**step, max(channels, width)) for step in range(later)] + [width]
-    blocks = [_Halving(*pair) for pair in pairwise(widths)]
-    top = blocks or [nn.Conv2d(channels, width, 1)]
-    return nn.Sequential(_AsMap(), *top, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
-
-
-class _AsMap(nn.Module):
-    def forward(self, feature: Tensor) -> Tensor:
-        return as_map(feature)
-
-
-class _Halving(nn.Sequential):
-    """Two depthwise separable convolutions, the first of which halves the map."""
-
-    def __init__(self, channels: int, width: int):
-        super().__init__(*_separable(channels, channels, stride=2), *_separable(channels, width, stride=1))
-
-
-def _separable(channels: int, width: int, stride: int) -> list[nn.Module]:
-    return [
-        nn.Conv2d(channels, channels, 3, stride=stride, padding=1, groups=channels, bias=False),
-        nn.Conv2d(channels, width, 1, bias=False),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-    ]

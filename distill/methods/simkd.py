@@ -85,9 +85,15 @@ class Simkd(Guided):
     options: SimkdOptions
 
     def redesign(
-        self, student: nn.Module, taps: Taps, teacher: nn.Module, teacher_taps: Taps, example: Batch
+        self, student: nn.Module, taps: Taps, teacher: nn.Module | None, teacher_taps: Taps, example: Batch
     ) -> tuple[nn.Module, Taps]:
         """The student's trunk, a projector and a copy of the teacher's classifier; its one tap is the projector."""
+        assert teacher is not None, "its plan has one"
+        if example.whole is not None:
+            raise ConfigError(
+                "method=simkd puts the teacher's classifier on the student, and both must see the same: leave "
+                "dataset.student_view out, or choose another method."
+            )
         taught, own = _seen(teacher, teacher_taps, example), _seen(student, taps, example)
         head = _classifier(teacher, teacher_taps, taught)
         size = None

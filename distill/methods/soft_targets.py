@@ -18,7 +18,9 @@ from distill.types import Output
 _EPSILON = 1e-7
 
 
-def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, T: float | Tensor) -> Tensor:
+def soft_target_loss(
+    student_logits: Tensor, teacher_logits: Tensor, T: float | Tensor, weights: Tensor | None = None
+) -> Tensor:
     """`T^2 * KL(softmax(teacher / T) || softmax(student / T))`, mean over the batch, in fp32.
 
     Zero when both agree up to a constant per example. As T grows it tends to `||zs - zt||^2 / (2 * classes)`
@@ -28,6 +30,7 @@ def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, T: float | 
         student_logits: `[batch, classes]`.
         teacher_logits: `[batch, classes]`.
         T: Temperature, > 0.
+        weights: `[batch]` how much each example counts; `None` counts each once.
 
     Raises:
         ConfigError: The number of classes differs.
@@ -36,7 +39,8 @@ def soft_target_loss(student_logits: Tensor, teacher_logits: Tensor, T: float | 
     student = F.log_softmax(student_logits.float() / T, dim=-1)
     teacher = F.log_softmax(teacher_logits.float() / T, dim=-1)
     # Written out instead of F.kl_div, which has no vmap rule and divides by batch * classes by default.
-    return T**2 * (teacher.exp() * (teacher - student)).sum(dim=-1).mean()
+    losses = (teacher.exp() * (teacher - student)).sum(dim=-1)
+    return T * T * (losses if weights is None else weights * losses).mean()
 
 
 def standardized(logits: Tensor) -> Tensor:

@@ -111,6 +111,8 @@ def _unfit(name: str, factory: type[Method]) -> str | None:
         return "is one itself"
     if not factory.uses_teacher:
         return "needs no teacher"
+    if factory.arranges():
+        return "has a plan of its own"
     if "heads" in factory.taps:
         return "gives labels and teacher a head each"
     return "trains another network than the student" if factory.redesigns() else None

@@ -62,6 +62,7 @@ class Tapped:
         network: The network whose modules are read.
         taps: Where.
         call: What is called instead of `network`, such as its compiled or its distributed form.
+        whole: Whether it sees each example of a batch whole, where others see a view of it.
 
     Raises:
         ConfigError: A path is not a module of the network.
@@ -72,6 +73,7 @@ class Tapped:
         network: nn.Module,
         taps: Taps = NOTHING,
         call: Callable[[Tensor], Any] | None = None,
+        whole: bool = False,
     ):
         problems = _unknown(network, taps)
         if problems:
@@ -79,6 +81,7 @@ class Tapped:
         self.network = network
         self.taps = taps
         self._call = network if call is None else call
+        self._whole = whole
         # None outside of a call: a hook then keeps nothing alive, whoever else runs the network.
         self._readings: dict[tuple[str, str], Any] | None = None
         self._handles = [
@@ -126,8 +129,12 @@ class Tapped:
 
     def see(self, batch: Batch) -> Output:
         """Runs the network on a batch, and once more on its strongly augmented form where there is one."""
-        answer = self(batch.inputs)
+        answer = self(batch.whole if self._whole and batch.whole is not None else batch.inputs)
         return answer if batch.strong is None else replace(answer, strong=self(batch.strong))
+
+    def uncompiled(self) -> Tapped:
+        """The same network, read at the same places, as it is without being compiled or distributed."""
+        return Tapped(self.network, self.taps, whole=self._whole)
 
     def close(self) -> None:
         """Removes the hooks; the network is then as it was."""

@@ -12,6 +12,7 @@ from distill.results.collect import Collected
 from distill.results.columns import COLUMNS, missing
 from distill.results.frame import records
 from distill.results.grouping import Grouping
+from distill.results.measures import Measure
 from distill.results.statistics import Paired, Summary
 from distill.results.study import Comparison, Group, Study
 
@@ -23,7 +24,8 @@ _AT_ONCE = 500
 def pieces(found: Collected, outcome: Study, grouping: Grouping | None = None) -> Iterator[str]:
     """The parts of one JSON object, to be written one after the other.
 
-    Numbers are as in `results.csv`: accuracies 0..1, gains and differences in points; what is not known is null.
+    Numbers are as in `results.csv`: accuracies (of regressions `r2`) 0..1, gains and differences in points; what is not
+    known is null.
     """
     places = {id(group): place for place, group in enumerate(outcome.groups)}
     head = {
@@ -38,7 +40,7 @@ def pieces(found: Collected, outcome: Study, grouping: Grouping | None = None) -
     if grouping is not None:
         head["cells"] = cells(grouping)
     yield "{\n" + "".join(f"{json.dumps(name)}: {_text(value)},\n" for name, value in head.items())
-    yield from _array("groups", (_group(group) for group in outcome.groups))
+    yield from _array("groups", (_group(group, outcome.measure) for group in outcome.groups))
     yield ",\n"
     yield from _array("comparisons", (_comparison(one, places) for one in outcome.comparisons))
     yield ",\n"
@@ -80,14 +82,14 @@ def _known(value: Any) -> Any:
     return [_known(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: Group, measure: Measure) -> dict[str, Any]:
     return {
         "role": group.role,
         "model": group.model,
         "label": group.label,
         "keys": group.keys,
-        "accuracy": _summary(group.accuracy),
-        "val_accuracy": _summary(group.val_accuracy),
+        measure.name: _summary(group.accuracy),
+        measure.held_out: _summary(group.val_accuracy),
         "gain": _summary(group.gain),
         "runs": group.rows["run"].tolist(),
     }

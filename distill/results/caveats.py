@@ -50,7 +50,7 @@ def warnings(found: Study, runs: Sequence[Mapping[str, Any]]) -> list[str]:
     if found.winner is None:
         return []
     said = []
-    if found.tried > 1 and found.chosen_by == "accuracy":
+    if found.tried > 1 and not found.by_validation:
         some = any(group.val_accuracy for group in found.students)
         missing = "Some settings have no validation split" if some else "There is no validation split"
         said.append(
@@ -74,12 +74,17 @@ def warnings(found: Study, runs: Sequence[Mapping[str, Any]]) -> list[str]:
             said.append(
                 f"{comparison.first.label} and {comparison.second.label} have {pairs} of {most} seeds in common."
             )
+    if any((group.rows["method"] == "qat").any() for group in found.students):
+        said.append(
+            "Latencies of int8 networks (ptq, student) are those of PyTorch, which rounds to integers and computes in "
+            "fp32; `distill export RUN --role student` measures a file for runtimes that compute in integers."
+        )
     return said + _sampling(found, runs)
 
 
 def _sampling(found: Study, runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Seeds tell of other trainings; of other test examples they tell nothing."""
-    tests = examples_tested(runs)
+    tests = examples_tested(runs, found.measure)
     if not tests or not found.several_seeds or not found.comparisons:
         return []
     comparison = found.comparisons[0]

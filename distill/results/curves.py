@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from distill.results import canvas
+from distill.results.measures import ACCURACY, R2
 from distill.results.seeds import roles
 
 if TYPE_CHECKING:
@@ -15,32 +16,35 @@ if TYPE_CHECKING:
 
 
 def curves(metrics: pd.DataFrame, path: Path) -> Path:
-    """Draws accuracy and loss per epoch, every role a line, side by side.
+    """Draws accuracy (or R2) and loss per epoch, every role a line, side by side.
 
     Args:
-        metrics: `metrics.csv`: `role`, `epoch`, `loss`, `test_accuracy` and `train_accuracy` (0..1).
+        metrics: `metrics.csv`: `role`, `epoch`, `loss`, `test_accuracy` and `train_accuracy` (0..1), or `test_r2` and
+            `train_r2`.
         path: PNG to write.
 
     Returns:
         `path`.
     """
-    figure, (accuracy, loss) = canvas.new(10.5, 4.0, columns=2)
+    figure, (quality, loss) = canvas.new(10.5, 4.0, columns=2)
+    measure = ACCURACY if "test_accuracy" in metrics else R2
+    tested, learned = f"test_{measure.name}", f"train_{measure.name}"
     colour = canvas.colours(roles(metrics))
-    ends: dict[str, list[tuple[float, str, str]]] = {"accuracy": [], "loss": []}
+    ends: dict[str, list[tuple[float, str, str]]] = {"quality": [], "loss": []}
     settled: list[float] = []
     for role in roles(metrics):
         own = metrics[metrics["role"] == role].sort_values("epoch")
         mark = {"marker": "o", "markersize": 4} if own["epoch"].nunique() < 3 else {}
-        test = own.dropna(subset=["test_accuracy"])
+        test = own.dropna(subset=[tested])
         if len(test):
-            share = 100 * test["test_accuracy"]
-            accuracy.plot(test["epoch"], share, color=colour[role], linewidth=2.0, **mark)
-            ends["accuracy"].append((float(share.iloc[-1]), f"{role} {share.iloc[-1]:.1f} %", colour[role]))
+            share = 100 * test[tested]
+            quality.plot(test["epoch"], share, color=colour[role], linewidth=2.0, **mark)
+            ends["quality"].append((float(share.iloc[-1]), f"{role} {share.iloc[-1]:.1f} %", colour[role]))
             settled += list(share[test["epoch"] >= test["epoch"].max() / 4])
-        train = own.dropna(subset=["train_accuracy"])
-        accuracy.plot(
+        train = own.dropna(subset=[learned])
+        quality.plot(
             train["epoch"],
-            100 * train["train_accuracy"],
+            100 * train[learned],
             color=colour[role],
             linewidth=1.0,
             alpha=0.7,
@@ -50,17 +54,17 @@ def curves(metrics: pd.DataFrame, path: Path) -> Path:
         if len(known):
             loss.plot(known["epoch"], known["loss"], color=colour[role], linewidth=2.0, **mark)
             ends["loss"].append((float(known["loss"].iloc[-1]), role, colour[role]))
-    _finish(accuracy, "accuracy (%)", "Accuracy: test —, training ···")
+    _finish(quality, f"{measure.title} (%)", f"{measure.title.capitalize()}: test —, training ···")
     _finish(loss, "loss (log scale)", "Training loss, each role's own objective")
     if settled:
         # The first epochs would flatten the differences at the end, which are what one looks for.
         span = max(max(settled) - min(settled), 1.0)
         top = min(100.0 + 0.02 * span, max(settled) + 0.4 * span)
-        accuracy.set_ylim(max(0.0, min(settled) - 0.15 * span), top)
+        quality.set_ylim(max(0.0, min(settled) - 0.15 * span), top)
     if ends["loss"]:
         loss.set_yscale("log")
     figure.draw_without_rendering()
-    canvas.label_ends(accuracy, ends["accuracy"])
+    canvas.label_ends(quality, ends["quality"])
     canvas.label_ends(loss, ends["loss"])
     return canvas.save(figure, path)
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from distill.results.cells import key, role
 from distill.results.columns import shown
+from distill.results.frame import numeric
 from distill.results.layout import ESSENTIAL, Field
 from distill.results.statistics import p_shown
 from distill.results.study import Comparison, Group, Study
@@ -33,7 +34,7 @@ def settings(found: Study, most: int | None = None) -> list[Field]:
     groups = best(found, MOST if most is None else most)
     roles, gains = [group.role for group in groups], [group.gain for group in groups]
     styles = [BOLD if found.tried > 1 and group is found.winner else "" for group in groups]
-    chosen = found.tried > 1 and found.chosen_by == "val_accuracy"
+    chosen = found.tried > 1 and found.by_validation
     tested = [gain if gain is not None and gain.n > 1 else None for gain in gains]
 
     def field(heading: str, cells: Sequence[str], weight: float, *, text: bool = False) -> Field:
@@ -50,12 +51,17 @@ def settings(found: Study, most: int | None = None) -> list[Field]:
         field("n", [str(group.accuracy.n) if found.several_seeds else "" for group in groups], ESSENTIAL + 6),
         field("validation\n%", [_validation(group) if chosen else "" for group in groups], 55),
         mean(
-            "accuracy\n%",
+            f"{found.measure.title}\n%",
             [group.accuracy.shown(100.0) for group in groups],
             [f"{100 * group.accuracy.mean:.2f}" for group in groups],
             ESSENTIAL + 8,
         ),
         field("95 % interval\n%", [group.accuracy.interval(100.0) for group in groups], 40),
+        field("RMSE", [_mean("rmse", group) for group in groups], 80),
+        *(
+            field(f"{name}\n%", [_mean(f"accuracy_{name}", group) for group in groups], weight)
+            for name, weight in (("head", 72), ("mid", 71), ("tail", 78))
+        ),
         mean(
             "gain\npoints",
             [gain.shown(sign=True) if gain else "" for gain in gains],
@@ -73,6 +79,10 @@ def settings(found: Study, most: int | None = None) -> list[Field]:
 
 def _validation(group: Group) -> str:
     return f"{100 * group.val_accuracy.mean:.2f}" if group.val_accuracy else ""
+
+
+def _mean(name: str, group: Group) -> str:
+    return shown(name, numeric(group.rows[name]).mean())
 
 
 def about_settings(found: Study) -> str:

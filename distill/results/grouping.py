@@ -14,6 +14,7 @@ from distill.errors import DistillError
 from distill.results.collect import Collected
 from distill.results.columns import COLUMNS, decimal, missing
 from distill.results.frame import is_finished, numeric, order, unique, varying
+from distill.results.measures import measure_of
 from distill.results.seeds import roles
 from distill.results.statistics import Summary, summarise
 
@@ -66,7 +67,7 @@ def group(found: Collected, keys: Sequence[str], metrics: Sequence[str]) -> Grou
         found: The runs.
         keys: Columns of `results.csv` or overridden keys, of which the end is enough where it is unambiguous
             (`lr` for `hparams.student.lr`); none for those that vary.
-        metrics: Columns of `results.csv` that hold numbers; none for `accuracy`.
+        metrics: Columns of `results.csv` that hold numbers; none for `accuracy` (`r2` of regressions).
 
     Raises:
         DistillError: There is no such key or measure here.
@@ -74,12 +75,12 @@ def group(found: Collected, keys: Sequence[str], metrics: Sequence[str]) -> Grou
     df = _with_overrides(found)
     df = df[is_finished(df)]
     named = [_key(name, df) for name in dict.fromkeys(keys)] or varying(df)
-    measures = [_metric(name, df) for name in dict.fromkeys(metrics)] or ["accuracy"]
+    measures = [_metric(name, df) for name in dict.fromkeys(metrics)] or [measure_of(df).name]
     once = unique(df)
     once = once[(once["signature"] == "") | ~once.duplicated(["role", "signature", *named])]
     parts = [
         (role, rows)
-        for role in roles(once)
+        for role in roles(df)
         for rows in _parts(order(once[once["role"] == role], [key for key in named if key != "role"]), named)
     ]
     summaries = [_over_seeds([rows for _, rows in parts], name) for name in measures]

@@ -43,12 +43,12 @@ def page(outcome: Study, grouping: Grouping | None = None) -> str:
     """
     if grouping is None:
         fields = [field for field in settings(outcome) if field.heading not in _LEFT_OUT]
-        about = f"Test accuracy by setting. {about_settings(outcome)}".replace(", and the seeds won", "")
+        about = f"Test {outcome.measure.title} by setting. {about_settings(outcome)}".replace(", and the seeds won", "")
     else:
         fields, about = grouped.table(grouping)
     cells = [cell for field in fields for cell in field.cells]
     if any(cell.style == BOLD for cell in cells):
-        by = "validation" if outcome.chosen_by == "val_accuracy" else "test"
+        by = "validation" if outcome.by_validation else "test"
         about += f" Bold: the best of {outcome.tried:,} settings on {by} examples."
     long = len(fields[0].cells) > _LONG
     packages = ["booktabs", *["longtable"] * long]

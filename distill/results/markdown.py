@@ -17,6 +17,7 @@ from distill.results.columns import COLUMNS, missing, shown, trained_in
 from distill.results.frame import records, varying
 from distill.results.grouping import Grouping
 from distill.results.layout import Field
+from distill.results.measures import measure_of
 from distill.results.records import read
 from distill.results.study import Study
 from distill.results.terminal import arranged, reasons
@@ -24,7 +25,9 @@ from distill.results.unseen import told
 
 MEASURES = (
     "accuracy",
+    "r2",
     "gain",
+    "rmse",
     "recovered",
     "params",
     "compression",
@@ -93,14 +96,15 @@ def _fields(table: Sequence[Field]) -> str:
 def _networks(df: pd.DataFrame, keys: Sequence[str]) -> str:
     rows = records(df)
     names = ["role", "model", *(key for key in keys if key != "model"), *MEASURES]
-    columns = {name: [_cell(name, row) for row in rows] for name in names}
+    by = measure_of(df).name
+    columns = {name: [_cell(name, row, by) for row in rows] for name in names}
     columns = {name: cells for name, cells in columns.items() if any(cells)}
     numbers = [name in MEASURES or (name in COLUMNS and COLUMNS[name].kind != "text") for name in columns]
     return _table([_heading(name) for name in columns], list(zip(*columns.values(), strict=True)), numbers)
 
 
-def _cell(name: str, row: Mapping[str, Any]) -> str:
-    if name == "accuracy" and row["status"] not in ("", "finished"):
+def _cell(name: str, row: Mapping[str, Any], by: str) -> str:
+    if name == by and row["status"] not in ("", "finished"):
         return f"**{row['status']}**"
     if name == "seconds":
         return trained_in(row["seconds"], row["reused"])

@@ -15,6 +15,8 @@ from distill.results.terminal import print_run
 
 # The first are the last that a narrow terminal gives up.
 _ANSWERS = (
+    "val_r2",
+    "val_rmse",
     "nll",
     "ece",
     "brier",

@@ -1,4 +1,4 @@
-"""How the student's accuracy depends on what a sweep varied, as plots."""
+"""How the student's accuracy, or R2, depends on what a sweep varied, as plots."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pandas as pd
 from distill.results import canvas
 from distill.results.columns import shown
 from distill.results.frame import is_finished, is_numeric, numeric, order, records, setting, students, varying
+from distill.results.measures import ACCURACY, R2, measure_of, scores
 from distill.results.statistics import Summary, summarise
 from distill.results.study import Study
 
@@ -37,15 +38,15 @@ def sweep_plots(df: pd.DataFrame, folder: Path, outcome: Study | None = None) ->
     Returns:
         The files written; none when neither kind of plot would show the sweep.
     """
-    written = _sweep_plots(df[is_finished(df) & df["accuracy"].notna()], folder, outcome)
-    for path in folder.glob("accuracy_*.png"):
+    written = _sweep_plots(df[is_finished(df) & scores(df).notna()], folder, outcome)
+    for path in (path for measure in (ACCURACY, R2) for path in folder.glob(f"{measure.name}_*.png")):
         if path not in written and canvas.is_ours(path):
             path.unlink()
     return written
 
 
 def _sweep_plots(finished: pd.DataFrame, folder: Path, outcome: Study | None) -> list[Path]:
-    keys = varying(finished)
+    keys, by = varying(finished), measure_of(finished).name
     if set(GRID) <= set(keys):
         others = [key for key in keys if key not in GRID]
         # Joined runs may differ in T or alpha without any setting that has a grid of both.
@@ -55,7 +56,7 @@ def _sweep_plots(finished: pd.DataFrame, folder: Path, outcome: Study | None) ->
         suffixes = [f"_{number}" if len(parts) > 1 else "" for number in range(1, len(parts) + 1)]
         if parts:
             return [
-                heatmap(part, folder / f"accuracy_T_alpha{suffix}.png", name)
+                heatmap(part, folder / f"{by}_T_alpha{suffix}.png", name)
                 for (name, part), suffix in zip(parts, suffixes, strict=True)
             ]
     swept = [key for key in keys if _swept(finished, key)]
@@ -64,7 +65,7 @@ def _sweep_plots(finished: pd.DataFrame, folder: Path, outcome: Study | None) ->
     key = swept[0]
     if len(_parts(finished, [other for other in keys if other != key])) > len(LINE_COLOURS):
         return []
-    return [line(finished, key, folder / f"accuracy_{key.replace('/', '.')}.png")]
+    return [line(finished, key, folder / f"{by}_{key.replace('/', '.')}.png")]
 
 
 def _holds(part: pd.DataFrame, rows: pd.DataFrame) -> bool:
@@ -88,7 +89,7 @@ def _parts(df: pd.DataFrame, keys: Sequence[str]) -> list[tuple[str, pd.DataFram
 
 
 def heatmap(df: pd.DataFrame, path: Path, name: str = "") -> Path:
-    """Draws student accuracy over temperature and alpha, mean over seeds.
+    """Draws the student's accuracy or R2 over temperature and alpha, mean over seeds.
 
     Args:
         df: Rows of all runs, each with its own teacher and baseline.
@@ -98,14 +99,14 @@ def heatmap(df: pd.DataFrame, path: Path, name: str = "") -> Path:
     Returns:
         `path`.
     """
-    table, gains = _grid(df, "accuracy"), _grid(df, "gain")
-    accuracy, gain = 100 * table.to_numpy(float), gains.to_numpy(float)
-    rows, columns = accuracy.shape
+    table, gains = _grid(df.assign(score=scores(df)), "score"), _grid(df, "gain")
+    reached, gain = 100 * table.to_numpy(float), gains.to_numpy(float)
+    rows, columns = reached.shape
     figure, (ax,) = canvas.new(max(2.6 + 0.95 * columns, 6.0), 1.9 + 0.62 * rows)
-    picture = ax.imshow(accuracy, cmap="cividis", aspect="auto", origin="lower")
-    low, high = np.nanmin(accuracy), np.nanmax(accuracy)
+    picture = ax.imshow(reached, cmap="cividis", aspect="auto", origin="lower")
+    low, high = np.nanmin(reached), np.nanmax(reached)
     for i, j in np.ndindex(rows, columns):
-        value = accuracy[i, j]
+        value = reached[i, j]
         if np.isnan(value):
             ax.text(j, i, "–", ha="center", va="center", color=canvas.INK)
             continue
@@ -127,7 +128,7 @@ def heatmap(df: pd.DataFrame, path: Path, name: str = "") -> Path:
     ax.set_ylabel("alpha, weight of the soft term", color=canvas.INK)
     ax.set_title(_title(df, name), loc="left", fontsize=10, color=canvas.INK)
     bar = figure.colorbar(picture, ax=ax, pad=0.02)
-    bar.set_label("student accuracy (%)", color=canvas.INK, fontsize=9)
+    bar.set_label(f"student {measure_of(df).title} (%)", color=canvas.INK, fontsize=9)
     bar.ax.tick_params(labelsize=8, colors=canvas.INK)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     return canvas.save(figure, path)
@@ -142,23 +143,23 @@ def _title(df: pd.DataFrame, name: str) -> str:
     seeds = students(df)["seed"].nunique()
     over = f", mean over {seeds} seeds" if seeds > 1 else ""
     known = [f"{role} {mean.shown(100.0, digits=1)} %" for role, mean in _references(df).items()]
-    head = f"Student accuracy (%){over}; below it the gain (points)"
+    head = f"Student {measure_of(df).title} (%){over}; below it the gain (points)"
     return "\n".join(line for line in (f"{head}: {name}" if name else head, ", ".join(known)) if line)
 
 
 def _references(df: pd.DataFrame) -> dict[str, Summary]:
-    """Accuracy of baseline and teacher, where there are any, every network once."""
+    """Accuracy or R2 of baseline and teacher, where there are any, every network once."""
     found: dict[str, Summary] = {}
     for role in ("baseline", "teacher"):
         own = df[df["role"] == role]
         once = own[(own["signature"] == "") | ~own.duplicated("signature")]
         if len(once):
-            found[role] = summarise([once["accuracy"].to_numpy()])[0]
+            found[role] = summarise([scores(once).to_numpy()])[0]
     return found
 
 
 def line(df: pd.DataFrame, key: str, path: Path) -> Path:
-    """Draws student accuracy against one numeric key, with baseline and teacher to compare.
+    """Draws the student's accuracy or R2 against one numeric key, with baseline and teacher to compare.
 
     Args:
         df: Rows of all runs, each with its own teacher and baseline.
@@ -188,7 +189,7 @@ def line(df: pd.DataFrame, key: str, path: Path) -> Path:
     swept = sorted(numeric(students(df)[key]).dropna().unique())
     _scale(ax, swept)
     ax.set_xlabel({"T": "temperature T", "alpha": "alpha, weight of the soft term"}.get(key, key), color=canvas.INK)
-    ax.set_ylabel("test accuracy (%)", color=canvas.INK)
+    ax.set_ylabel(f"test {measure_of(df).title} (%)", color=canvas.INK)
     note = f"\ndashed, in the colour of its student: {' and '.join(own_dashes)}" if own_dashes else ""
     ax.set_title(_line_title(df) + note, loc="left", fontsize=10, color=canvas.INK)
     ax.margins(y=0.08)
@@ -202,18 +203,16 @@ def _networks(df: pd.DataFrame, role: str) -> set[str]:
 
 
 def _means(own: pd.DataFrame, key: str, asked: pd.DataFrame | None = None) -> dict[float, Summary]:
-    """Accuracy by value of the key; `asked` are the runs' students, who know that value for others."""
+    """Accuracy or R2 by value of the key; `asked` are the runs' students, who know that value for others."""
     values = numeric(own[key])
     if asked is not None:
         values = own["run"].map(dict(zip(asked["run"], numeric(asked[key]), strict=True)))
-    once = pd.DataFrame(
-        {"value": values, "signature": own["signature"], "accuracy": own["accuracy"], "run": own["run"]}
-    )
+    once = pd.DataFrame({"value": values, "signature": own["signature"], "score": scores(own), "run": own["run"]})
     # A network that several runs share is one sample.
     once["signature"] = once["signature"].where(once["signature"] != "", once["run"])
     once = once.drop_duplicates(["value", "signature"]).dropna(subset="value")
     at = sorted(set(once["value"]))
-    return dict(zip(at, summarise([once["accuracy"][once["value"] == value].to_numpy() for value in at]), strict=True))
+    return dict(zip(at, summarise([once["score"][once["value"] == value].to_numpy() for value in at]), strict=True))
 
 
 def _draw(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distill.results import process
+from distill.results.measures import ACCURACY, R2
 
 PROGRESS = "progress.json"
 _SECONDS_BETWEEN_WRITES = 1.0
@@ -66,7 +67,8 @@ class ProgressFile:
 
     def epoch(self, row: dict[str, Any], epochs: int) -> None:
         """An epoch is done."""
-        self._facts |= {key: row[key] for key in ("train_accuracy", "val_accuracy", "test_accuracy") if key in row}
+        names = (f"{split}_{measure.name}" for split in ("train", "val", "test") for measure in (ACCURACY, R2))
+        self._facts |= {name: row[name] for name in names if name in row}
         self._facts |= {"epoch": row["epoch"], "epochs": epochs, "share": row["epoch"] / epochs, "loss": row["loss"]}
         self._write()
 

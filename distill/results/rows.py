@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from typing import Any
 from distill.errors import DataError
 from distill.files import write_text
 from distill.results.columns import COLUMNS, missing
+from distill.results.measures import score
 
 Row = dict[str, Any]
+
+# Without the number of teacher_2.
+_REFERENCES = {"teacher", "assistant", "ensemble", "peers", "baseline", "joint", "task", "finetuned", "lwf"}
 
 
 def complete(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -21,15 +26,20 @@ def complete(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     The first teacher and the first baseline among the rows are what every network is compared with.
 
     Args:
-        rows: One per network of one run, with `role`, `params` and `accuracy` (0..1) where measured.
+        rows: One per network of one run, with `role`, `params` and `accuracy` (0..1) or `r2` where measured.
 
     Returns:
-        Copies of the rows. `gain` and `recovered` stay empty for teacher and baseline; `recovered` also
+        Copies of the rows. `gain` and `recovered` stay empty for what students are compared with; `recovered` also
         when the teacher is not better than the baseline.
     """
     teacher = _first(rows, "teacher")
     baseline = _first(rows, "baseline")
     return [{**row, **_derived(row, teacher, baseline)} for row in rows]
+
+
+def is_reference(role: str) -> bool:
+    """Whether a network is what students are compared with, or learn from: its numbers are no success of theirs."""
+    return re.sub(r"_\d+$", "", role) in _REFERENCES
 
 
 def _first(rows: Sequence[Mapping[str, Any]], role: str) -> Mapping[str, Any]:
@@ -38,9 +48,11 @@ def _first(rows: Sequence[Mapping[str, Any]], role: str) -> Mapping[str, Any]:
 
 def _derived(row: Mapping[str, Any], teacher: Mapping[str, Any], baseline: Mapping[str, Any]) -> Row:
     own, big = _number(row, "params"), _number(teacher, "params")
-    reached, plain, best = (_number(network, "accuracy") for network in (row, baseline, teacher))
+    # What a teacher reaches on other data tells nothing.
+    same = teacher if teacher.get("dataset") == row.get("dataset") else {}
+    reached, plain, best = (score(network) for network in (row, baseline, same))
     derived: Row = {"compression": big / own if big and own else None, "gain": None, "recovered": None}
-    if row.get("role") in ("teacher", "baseline") or reached is None or plain is None:
+    if is_reference(str(row.get("role"))) or reached is None or plain is None:
         return derived
     derived["gain"] = 100.0 * (reached - plain)
     if best is not None and best > plain:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from distill.results.caveats import covered, underpowered, warnings
 from distill.results.columns import missing
 from distill.results.frame import Rows, frame, setting, students, varying
+from distill.results.measures import ACCURACY, R2, Measure, measure_of, scores
 from distill.results.seeds import alike
 from distill.results.statistics import Paired, Summary, compare, joint, summarise
 from distill.results.verdict import verdict
-
-ChosenBy = Literal["val_accuracy", "accuracy"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ class Group:
         label: Their setting in words, such as `T=4, alpha=0.9`; the role where nothing varies.
         keys: Their value of each of the study's keys; those they lack are left out.
         rows: One per network, no network twice.
-        accuracy: Test accuracy, 0..1.
-        val_accuracy: Accuracy on validation examples, 0..1; `None` unless it is known of every one.
+        accuracy: Test accuracy, 0..1; R2 of a regression.
+        val_accuracy: The same on validation examples; `None` unless it is known of every one.
         gain: Points over the baseline of the same run, hence of the same seed; `None` without baselines.
     """
 
@@ -51,7 +50,7 @@ class Comparison:
     Attributes:
         first: The setting that is compared.
         second: What it is compared with.
-        difference: Test accuracy of the first minus that of the second, points, paired by seed.
+        difference: Test accuracy (R2 of a regression) of the first minus that of the second, points, paired by seed.
     """
 
     first: Group
@@ -66,8 +65,9 @@ class Study:
     Attributes:
         keys: In which the students differ, without the seed.
         groups: Teachers, what stands between, baselines, then students by setting.
+        measure: What networks are compared by.
         winner: The setting to recommend; `None` where no student finished or their data sets differ.
-        chosen_by: What it was chosen by.
+        chosen_by: The column that it was chosen by.
         tried: Settings among which it was chosen.
         comparisons: The best setting of each method against that of every other, of the winner's network and data;
             of one method, the winner against its baseline.
@@ -78,8 +78,9 @@ class Study:
 
     keys: list[str]
     groups: list[Group]
+    measure: Measure
     winner: Group | None
-    chosen_by: ChosenBy
+    chosen_by: str
     tried: int
     comparisons: list[Comparison]
     underpowered: str | None
@@ -113,9 +114,14 @@ class Study:
             return len(self.comparisons)
         return sum(group.gain is not None for group in self.students)
 
+    @property
+    def by_validation(self) -> bool:
+        """Whether test numbers had no part in the choice."""
+        return self.chosen_by == self.measure.held_out
+
     def chosen(self, group: Group) -> Summary:
         """What the winner was chosen by, of one of the settings."""
-        return group.val_accuracy or group.accuracy if self.chosen_by == "val_accuracy" else group.accuracy
+        return group.val_accuracy or group.accuracy if self.by_validation else group.accuracy
 
 
 def study(rows: Rows, runs: Sequence[Mapping[str, Any]] = ()) -> Study:
@@ -130,11 +136,13 @@ def study(rows: Rows, runs: Sequence[Mapping[str, Any]] = ()) -> Study:
     groups = _groups(df, keys)
     settings = [group for group in groups if group.role == "student"]
     held_out = bool(settings) and all(group.val_accuracy for group in settings)
+    measure = measure_of(df)
     found = Study(
         keys=keys,
         groups=groups,
+        measure=measure,
         winner=None,
-        chosen_by="val_accuracy" if held_out else "accuracy",
+        chosen_by=measure.held_out if held_out else measure.name,
         tried=len(settings),
         comparisons=[],
         underpowered=None,
@@ -160,18 +168,20 @@ def _of_each(df: pd.DataFrame, runs: Sequence[Mapping[str, Any]]) -> dict[str, S
 
 
 def _with_validation(df: pd.DataFrame, runs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Students' accuracy on validation examples from their runs' metadata, where the rows do not tell it."""
-    known = {run["run"]: run["val_accuracy"] for run in runs if run.get("val_accuracy") is not None}
-    if not known:
-        return df
-    told = df["run"].where(df["role"] == "student").map(known).astype("float64")
-    return df.assign(val_accuracy=df["val_accuracy"].fillna(told))
+    """Students' accuracy or R2 on validation examples from their runs' metadata, where the rows do not tell it."""
+    told = {}
+    for name in (ACCURACY.held_out, R2.held_out):
+        known = {run["run"]: run[name] for run in runs if run.get(name) is not None}
+        if known:
+            of_students = df["run"].where(df["role"] == "student").map(known).astype("float64")
+            told[name] = df[name].fillna(of_students)
+    return df.assign(**told) if told else df
 
 
 def _groups(df: pd.DataFrame, keys: Sequence[str]) -> list[Group]:
     members = alike(df)
-    accuracies = summarise([rows["accuracy"].to_numpy() for rows in members])
-    known = summarise([rows["val_accuracy"].to_numpy() for rows in members])
+    accuracies = summarise([scores(rows).to_numpy() for rows in members])
+    known = summarise([scores(rows, held_out=True).to_numpy() for rows in members])
     gains: dict[int, Paired] = {}
     of_role = [str(rows["role"].iloc[0]) for rows in members]
     for role in dict.fromkeys(of_role):
@@ -246,8 +256,9 @@ def _context(group: Group) -> dict[str, Any]:
 
 
 def _by_seed(group: Group) -> pd.Series:
-    """Test accuracy, 0..1, of each seed."""
-    return group.rows.dropna(subset="seed").set_index("seed")["accuracy"]
+    """What the network of each seed reached on test, 1 at best."""
+    rows = group.rows.dropna(subset="seed")
+    return scores(rows).set_axis(rows["seed"])
 
 
 def _baseline(groups: Sequence[Group], winner: Group, df: pd.DataFrame) -> Group | None:

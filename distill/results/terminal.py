@@ -15,6 +15,7 @@ from distill.results.columns import COLUMNS, missing, shown, trained_in
 from distill.results.frame import Rows, frame, is_finished, order, records, unique, varying
 from distill.results.layout import ESSENTIAL, Field, show
 from distill.results.means import print_lost, print_means
+from distill.results.measures import Measure, measure_of, scores
 from distill.results.seeds import roles
 from distill.results.study import Study, study
 
@@ -67,7 +68,7 @@ def print_sweep(rows: Rows, console: Console, found: Study | None = None, table:
 
 
 def _best(df: pd.DataFrame) -> pd.DataFrame:
-    reached = df["accuracy"].where(df["role"] == "student")
+    reached = scores(df).where(df["role"] == "student")
     worst = reached.nlargest(_STUDENTS).min()
     return df[(df["role"] != "student") | (reached >= worst)] if reached.count() > _STUDENTS else df
 
@@ -80,7 +81,7 @@ def arranged(df: pd.DataFrame) -> pd.DataFrame:
     """Every teacher and baseline once, then the students by their varying keys, seed last."""
     keys = varying(df)
     once = unique(df)
-    parts = [order(once[once["role"] == role], [*keys, "seed"]) for role in roles(once)]
+    parts = [order(once[once["role"] == role], [*keys, "seed"]) for role in roles(df)]
     return pd.concat(parts) if parts else once
 
 
@@ -127,14 +128,20 @@ def _fields(df: pd.DataFrame, keys: Sequence[str], found: Study | None = None) -
         cells = [Text(show(row) if show else shown(name, row[name])) for row in rows]
         return Field(column.heading + unit, cells, weight, text=column.kind == "text")
 
-    by_validation = found is not None and found.tried > 1 and found.chosen_by == "val_accuracy"
-    held_out = [Text(shown("val_accuracy", row["val_accuracy"] if by_validation else None)) for row in rows]
+    by_validation = found is not None and found.tried > 1 and found.by_validation
+    by = measure_of(df)
+    held_out = [Text(shown(by.held_out, row[by.held_out] if by_validation else None)) for row in rows]
     fields = [
         Field("", [role(row["role"]) for row in rows], ESSENTIAL + 9),
         measure("model", 35),
         *(key(name, df[name].tolist(), df["role"].tolist()) for name in keys if name != "model"),
         Field("val\n%", held_out, 75),
-        Field("accuracy\n%", _accuracies(df, found), ESSENTIAL + 8),
+        Field(f"{by.title}\n%", _reached(df, by, found), ESSENTIAL + 8),
+        *(measure(one, 80) for one in ("r2", "rmse") if one != by.name),
+        measure("accuracy_head", 72),
+        measure("accuracy_mid", 71),
+        measure("accuracy_tail", 78),
+        measure("forgetting", 79),
         measure("gain", ESSENTIAL + 7),
         measure("recovered", 15),
         measure("params", 60),
@@ -153,12 +160,12 @@ def _compression(row: Mapping[str, Any]) -> str:
     return "" if missing(row["compression"]) else f"{shown('compression', row['compression'])}x"
 
 
-def _accuracies(df: pd.DataFrame, found: Study | None) -> list[Text]:
+def _reached(df: pd.DataFrame, by: Measure, found: Study | None) -> list[Text]:
     winner = found.winner if found is not None and found.tried > 1 else None
     best = (df["role"] == "student") & df["run"].isin(() if winner is None else winner.rows["run"])
     return [
-        Text(shown("accuracy", accuracy), "bold" if bold else "") if finished else Text(status, "bold red")
-        for accuracy, bold, status, finished in zip(df["accuracy"], best, df["status"], is_finished(df), strict=True)
+        Text(shown(by.name, reached), "bold" if bold else "") if finished else Text(status, "bold red")
+        for reached, bold, status, finished in zip(df[by.name], best, df["status"], is_finished(df), strict=True)
     ]
 
 

@@ -11,12 +11,11 @@ import pandas as pd
 
 from distill.results.columns import missing
 from distill.results.frame import is_finished, students
+from distill.results.measures import ACCURACY, Measure, scores
 from distill.results.statistics import LEVEL, SEEDS, Paired, p_shown
 
 if TYPE_CHECKING:
     from distill.results.study import Group, Study
-
-HARD = "the same network trained on hard labels alone"
 
 
 def verdict(found: Study, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]] = ()) -> str:
@@ -41,7 +40,7 @@ def verdict(found: Study, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]] = 
     if found.tried > 1:
         return _of_settings(found, found.winner, df, runs, left_out)
     if found.winner.accuracy.n == 1:
-        return f"{_of_one(df, found.winner, runs)}{left_out}."
+        return f"{_of_one(df, found.measure, found.winner, runs)}{left_out}."
     return _of_seeds(found, found.winner, df, runs, left_out)
 
 
@@ -56,22 +55,23 @@ def _nothing(df: pd.DataFrame) -> str:
     return f"There is no distilled student to compare: the run {how}."
 
 
-def _of_one(df: pd.DataFrame, group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
+def _of_one(df: pd.DataFrame, measure: Measure, group: Group, runs: Sequence[Mapping[str, Any]]) -> str:
     student = group.rows.iloc[0]
     run = df[df["run"] == student["run"]]
-    tests = examples_tested(runs)
+    tests = examples_tested(runs, measure)
     seed = "" if missing(student["seed"]) else f" (seed {student['seed']:.0f})"
-    sentence = f"In this one run{seed} the distilled student scored {_percent(student['accuracy'], tests)}"
-    plain = _accuracy(run, "baseline")
+    reached = group.accuracy.mean
+    sentence = f"In this one run{seed} the distilled student {measure.reached.format(_percent(reached, tests))}"
+    plain = _reached(run, "baseline")
     repeat = f"repeat with `{_repeat(runs, range(SEEDS))}`"
     if plain is None:
         return f"{sentence}; without a baseline it does not show whether distillation helped"
-    error = max(sampling_error(p, tests) for p in (plain, student["accuracy"]))
-    gain = student["accuracy"] - plain
+    error = max(sampling_error(p, tests) for p in (plain, reached))
+    gain = reached - plain
     if gain == 0:
-        sentence += f", exactly what {HARD} scored"
+        sentence += f", exactly what {measure.plain} reached"
     else:
-        sentence += f", {_points(gain, tests)} {'above' if gain > 0 else 'below'} {HARD}"
+        sentence += f", {_points(gain, tests)} {'above' if gain > 0 else 'below'} {measure.plain}"
     noise = tests is not None and 0 < abs(gain) < error
     if noise:
         sentence += f", which is within the noise of a test set of {tests:,} examples (± {_points(error, tests)})"
@@ -80,7 +80,7 @@ def _of_one(df: pd.DataFrame, group: Group, runs: Sequence[Mapping[str, Any]]) -
 
 
 def _towards_teacher(student: pd.Series, run: pd.DataFrame, plain: float, tests: int | None, *, said_gain: bool) -> str:
-    best = _accuracy(run, "teacher")
+    best = _reached(run, "teacher")
     if best is None:
         return ""
     smaller = _smaller(student)
@@ -91,7 +91,7 @@ def _towards_teacher(student: pd.Series, run: pd.DataFrame, plain: float, tests:
         )
     if not said_gain:
         return smaller
-    over = student["accuracy"] - best
+    over = scores(student.to_frame().T).iloc[0] - best
     if over > 0:
         return f" and {_points(over, tests)} above the teacher itself{smaller}"
     if over == 0:
@@ -106,15 +106,15 @@ def _smaller(student: pd.Series) -> str:
 
 def _of_seeds(found: Study, group: Group, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]], left_out: str) -> str:
     accuracy = f"{group.accuracy.shown(100.0)} % (mean ± standard deviation)"
-    sentence = f"Over {group.accuracy.n} seeds the distilled student scored {accuracy}"
+    sentence = f"Over {group.accuracy.n} seeds the distilled student {found.measure.reached.format(accuracy)}"
     if group.gain is None:
         return f"{sentence}; without a baseline it does not show whether distillation helped{left_out}."
-    sentence += f", {_gap(group.gain.mean, HARD)}{_smaller(group.rows.iloc[0])}{left_out}."
+    sentence += f", {_gap(group.gain.mean, found.measure.plain)}{_smaller(group.rows.iloc[0])}{left_out}."
     sure = f"{_claim(found, group.gain)} {_evidence(found, group.gain)}"
     if found.underpowered:
         sure += f": {found.underpowered}; repeat with `{_repeat(runs, range(SEEDS))}`"
     run = df[df["run"].isin(group.rows["run"])]
-    best, plain = (run[run["role"] == role]["accuracy"].mean() for role in ("teacher", "baseline"))
+    best, plain = (scores(run[run["role"] == role]).mean() for role in ("teacher", "baseline"))
     if best <= plain:
         sure += "; the teacher is on average no better than the baseline, so it had nothing to hand down"
     return f"{sentence} {sure}."
@@ -123,16 +123,17 @@ def _of_seeds(found: Study, group: Group, df: pd.DataFrame, runs: Sequence[Mappi
 def _of_settings(
     found: Study, winner: Group, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]], left_out: str
 ) -> str:
-    n, held_out = winner.accuracy.n, found.chosen_by == "val_accuracy"
+    n, held_out = winner.accuracy.n, found.by_validation
     name = "the default" if winner.label == "default" else winner.label
     where = f" on validation examples ({100 * found.chosen(winner).mean:.2f} %)" if held_out else ""
     over = f"(mean ± standard deviation over {n} seeds)" if n > 1 else "in one seed"
     few = found.tried - len(found.eligible)
     of_few = f", {few} of them with too few seeds to be chosen," if few else ""
     sentence = f"Of {found.tried} settings{of_few} {name} did best{where}{_level(found, winner)}: "
-    sentence += f"{winner.accuracy.shown(100.0)} % on test {over}"
+    named = "" if found.measure is ACCURACY else f" {found.measure.title}"
+    sentence += f"{winner.accuracy.shown(100.0)} %{named} on test {over}"
     if winner.gain is not None:
-        sentence += f", {_gap(winner.gain.mean, HARD)}"
+        sentence += f", {_gap(winner.gain.mean, found.measure.plain)}"
     if found.by_method:
         sentence += f"; {_beside_methods(found, winner)}"
     else:
@@ -181,7 +182,7 @@ def _advice(found: Study, df: pd.DataFrame, runs: Sequence[Mapping[str, Any]]) -
     names = [group.rows["run"].iloc[0] for group in compared]
     own = [run for name in names for run in runs if run.get("run") == name]
     confirm = f"confirm it on fresh seeds with `{_repeat(own, range(taken, taken + SEEDS))}`"
-    if found.chosen_by == "accuracy":
+    if not found.by_validation:
         return f"; the best of {found.tried} was picked on test numbers, which flatters it: {confirm}"
     settled = found.comparisons and found.comparisons[0].difference.adjusted <= LEVEL
     return "; test numbers had no part in the choice" + ("" if settled else f": {confirm}")
@@ -238,8 +239,10 @@ def _repeat(runs: Sequence[Mapping[str, Any]], seeds: range) -> str:
     return shlex.join(["distill", "train", "-m", *kept, f"seed={','.join(map(str, seeds))}"])
 
 
-def examples_tested(runs: Sequence[Mapping[str, Any]]) -> int | None:
-    """The size of the smallest test set of some runs, where it is known."""
+def examples_tested(runs: Sequence[Mapping[str, Any]], measure: Measure = ACCURACY) -> int | None:
+    """The size of the smallest test set of some runs, where it is known and the measure is a share of it."""
+    if not measure.counts:
+        return None
     sizes = [(run.get("dataset") or {}).get("test") for run in runs]
     return min((int(size) for size in sizes if size), default=None)
 
@@ -249,8 +252,8 @@ def sampling_error(share: float, tests: int | None) -> float:
     return math.sqrt(share * (1 - share) / tests) if tests else 0.0
 
 
-def _accuracy(run: pd.DataFrame, role: str) -> float | None:
-    known = run[run["role"] == role]["accuracy"].dropna()
+def _reached(run: pd.DataFrame, role: str) -> float | None:
+    known = scores(run[run["role"] == role]).dropna()
     return float(known.iloc[0]) if len(known) else None
 
 

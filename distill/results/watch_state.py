@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from distill.errors import DataError, DistillError
 from distill.results import process, progress, sweeps
 from distill.results.find import RECORD
+from distill.results.measures import Measure, known_score, measure_for, score
 from distill.results.rows import read_csv
 
 State = Literal["running", "finished", "failed", "interrupted", "unreadable"]
@@ -57,7 +58,7 @@ class Job:
     @property
     def val(self) -> float | None:
         """Accuracy of its student on validation examples, 0..1, once it is finished."""
-        return self.facts.get("val_accuracy") if self.state == "finished" else None
+        return known_score(self.facts, "val") if self.state == "finished" else None
 
     @property
     def overrides(self) -> dict[str, str]:
@@ -110,9 +111,14 @@ class Group:
         return None if self.total is None else max(0, self.total - len(self.jobs))
 
     @property
+    def measure(self) -> Measure:
+        """What its networks are compared by."""
+        return measure_for(self.jobs[0].facts if self.jobs else {})
+
+    @property
     def chosen_by(self) -> Literal["val", "test"]:
-        """Which accuracy is shown and compared: that on validation examples where there are any."""
-        known = any(job.val is not None or (job.progress or {}).get("val_accuracy") is not None for job in self.jobs)
+        """Which accuracy (or R2) is shown and compared: that on validation examples where there are any."""
+        known = any(job.val is not None or known_score(job.progress or {}, "val") is not None for job in self.jobs)
         return "val" if known else "test"
 
     @property
@@ -218,7 +224,7 @@ class Folder:
                 facts = {"sweep": sweep, "status": "unreadable"}
             job = known[folder] = Job(folder, facts, facts["status"], stamp=stamp)
             if job.state == "finished":
-                job.test = _accuracy(folder)
+                job.test = _reached(folder)
         if job.facts["status"] == "running":
             job.progress = progress.read(folder)
             alive = _lives(job.facts.get("process"), max(stamp, (job.progress or {}).get("updated", 0.0)))
@@ -290,10 +296,10 @@ def _stamp(path: Path) -> float:
         return 0.0
 
 
-def _accuracy(folder: Path) -> float | None:
+def _reached(folder: Path) -> float | None:
     """Of the student; of the baseline where the method is none."""
     try:
-        found = {row["role"]: row.get("accuracy") for row in read_csv(folder / "results.csv")}
+        found = {row["role"]: score(row) for row in read_csv(folder / "results.csv")}
     except DataError:
         return None
     return found.get("student", found.get("baseline"))

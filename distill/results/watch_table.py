@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distill.results.find import RECORD
+from distill.results.measures import known_score
 from distill.results.watch_state import Best, Group, Job
 
 _STYLES = {"running": "cyan", "finished": "green", "failed": "red", "interrupted": "yellow", "unreadable": "red"}
@@ -103,7 +104,7 @@ def _stack(group: Group) -> Text:
     if "epoch" in stack:
         line.append(f", epoch {stack['epoch']}/{stack['epochs']} ({stack['share']:.0%})")
     for name in ("val", "test"):
-        value = stack.get(f"{name}_accuracy")
+        value = stack.get(f"{name}_accuracy")  # real-valued targets are not stacked
         if value is not None:
             return line.append(f", mean {name} accuracy {value:.2%}")
     return line
@@ -115,11 +116,12 @@ def _best(group: Group, best: Best) -> Text:
         own.pop("seed", None)
     setting = _setting(group, own) or ("default" if len(best.jobs) > 1 else f"job {best.jobs[0].number}")
     setting += f", mean of {len(best.jobs)} seeds" if len(best.jobs) > 1 else ""
+    by = group.measure.title
     if group.chosen_by == "val":
-        line = Text.assemble("best by validation accuracy: ", (setting, "bold"), f"  {best.val:.2%}")
+        line = Text.assemble(f"best by validation {by}: ", (setting, "bold"), f"  {best.val:.2%}")
         return line if best.test is None else line.append(f" (test {best.test:.2%})")
     return Text.assemble(
-        "best by test accuracy, as no validation examples are held out: ", (setting, "bold"), f"  {best.test:.2%}"
+        f"best by test {by}, as no validation examples are held out: ", (setting, "bold"), f"  {best.test:.2%}"
     )
 
 
@@ -146,7 +148,7 @@ def _table(group: Group, jobs: Sequence[Job]) -> Table:
             _asked(group, job),
             _state(job),
             _bar(job),
-            _accuracy(group, job),
+            _reached(group, job),
             _time(job),
         ]
         table.add_row(*([str(job.number), *cells] if group.sweep else cells))
@@ -194,10 +196,10 @@ def _bar(job: Job) -> RenderableType:
     return ProgressBar(total=1.0, completed=job.progress["share"], width=_BAR)
 
 
-def _accuracy(group: Group, job: Job) -> str:
+def _reached(group: Group, job: Job) -> str:
     value = getattr(job, group.chosen_by)
     if job.state == "running":
-        value = (job.progress or {}).get(f"{group.chosen_by}_accuracy")
+        value = known_score(job.progress or {}, group.chosen_by)
     return "" if value is None else f"{100 * value:.2f}"
 
 

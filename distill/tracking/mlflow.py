@@ -78,7 +78,8 @@ class MlflowTracker:
         group, name = run.names(options.run_name)
         known = self._known() if run.again else None
         self._id = known or self._client.create_run(self._experiment, run_name=name).info.run_id
-        self._sent = {role: self._last(role) for role in ("teacher", "baseline", "student")} if known else {}
+        self._again = known is not None
+        self._sent: dict[str, int] = {}
         if known and "error" in self._client.get_run(known).data.tags:  # why it ended the last time
             self._client.delete_tag(known, "error")
         self._client.update_run(self._id, status="RUNNING")
@@ -93,7 +94,7 @@ class MlflowTracker:
             [
                 Metric(f"{row['role']}/{name}", value, now, row["epoch"])
                 for row in rows
-                if row["epoch"] > self._sent.get(row["role"], 0)
+                if row["epoch"] > self._last(row["role"])
                 for name, value in numbers(row).items()
             ]
         )
@@ -135,7 +136,11 @@ class MlflowTracker:
         return found[0].info.run_id if found else None
 
     def _last(self, role: str) -> int:
-        return max((point.step for point in self._client.get_metric_history(self._id, f"{role}/loss")), default=0)
+        """The last epoch that an earlier sitting of the run has sent."""
+        if role not in self._sent:
+            sent = self._client.get_metric_history(self._id, f"{role}/loss") if self._again else []
+            self._sent[role] = max((point.step for point in sent), default=0)
+        return self._sent[role]
 
     def _send(self, metrics: list[Metric]) -> None:
         for first in range(0, len(metrics), _METRICS):

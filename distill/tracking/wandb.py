@@ -15,7 +15,6 @@ from distill.tracking.run import Row, Status, TrackedRun, numbers, results
 
 _EXIT_CODES: dict[Status, int] = {"finished": 0, "failed": 1, "interrupted": 130}
 _LONGEST_TAG = 64  # characters
-_ROLES = ("teacher", "baseline", "student")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,19 +81,23 @@ class WandbTracker:
                 silent=True, console="off", save_code=False, disable_code=True, x_disable_stats=True, init_timeout=30
             ),
         )
-        for role in _ROLES:
-            self._run.define_metric(f"{role}/epoch", hidden=True)
-            self._run.define_metric(f"{role}/*", step_metric=f"{role}/epoch")
-        # What a run that goes on has sent already, as far as the server was reached.
-        self._sent = {role: int(self._run.summary.get(f"{role}/epoch") or 0) for role in _ROLES}
+        self._sent: dict[str, int] = {}
 
     def log(self, rows: Sequence[Row]) -> None:
         """Sends epochs."""
         for row in rows:
             role, epoch = row["role"], row["epoch"]
-            if epoch > self._sent.get(role, 0):
+            if epoch > self._last(role):
                 values = {f"{role}/{name}": value for name, value in numbers(row).items()}
                 self._run.log({f"{role}/epoch": epoch, **values})
+
+    def _last(self, role: str) -> int:
+        """The last epoch that a run which goes on has sent already, as far as the server was reached."""
+        if role not in self._sent:
+            self._sent[role] = int(self._run.summary.get(f"{role}/epoch") or 0)
+            self._run.define_metric(f"{role}/epoch", hidden=True)
+            self._run.define_metric(f"{role}/*", step_metric=f"{role}/epoch")
+        return self._sent[role]
 
     def result(self, rows: Sequence[Row], files: Sequence[Path]) -> None:
         """Sends results and files."""

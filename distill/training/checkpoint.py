@@ -16,7 +16,7 @@ from distill.files import discard_drafts, write_bytes
 from distill.models import pickles
 from distill.models.pickles import HoldsCode
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

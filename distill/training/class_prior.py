@@ -57,7 +57,7 @@ def unseen(learned: Tensor, known: Tensor, classes: int) -> Unseen | None:
         The unseen classes; `None` where there is none.
     """
     counts = torch.bincount(known.cpu(), minlength=classes)
-    missing = (torch.bincount(learned.cpu(), minlength=classes) == 0) & (counts > 0)
+    missing = (torch.bincount(learned[learned >= 0].cpu(), minlength=classes) == 0) & (counts > 0)
     return Unseen(missing, counts[missing].sum().item() / len(known)) if missing.any() else None
 
 

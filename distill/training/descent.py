@@ -18,18 +18,31 @@ class Descent:
     """Moves parameters; holds the optimiser and, for fp16, the loss scaler.
 
     Args:
-        parameters: Of the network and of the method's adapters.
+        parameters: Of the network.
         hparams: Optimiser, clipping, and what to do with a gradient that is not finite.
         precision: Of the forward pass.
         world: The processes that share a batch.
+        adapters: Parameters of the method.
+        lr_scale: Learning rate of those, as a multiple of the network's.
 
     Attributes:
         skips: Whether a step may be skipped.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], hparams: Hparams, precision: Precision, world: World):
-        self._parameters = list(parameters)
-        self._optimizer = optimizers.build(self._parameters, hparams)
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        hparams: Hparams,
+        precision: Precision,
+        world: World,
+        adapters: Iterable[nn.Parameter] = (),
+        lr_scale: float = 1.0,
+    ):
+        network, own = ([each for each in some if each.requires_grad] for some in (parameters, adapters))
+        self._parameters = [*network, *own]
+        groups = [self._parameters] if lr_scale == 1 or not own else [network, own]
+        self._scales = (1.0, lr_scale)[: len(groups)]
+        self._optimizer = optimizers.build([{"params": group} for group in groups], hparams)
         self._scaler = precision.scaler()
         self._clip = hparams.grad_clip
         self.skips = hparams.on_nan == "skip" or self._scaler is not None
@@ -51,8 +64,8 @@ class Descent:
         Args:
             rate: Its learning rate.
         """
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        for group, scale in zip(self._optimizer.param_groups, self._scales, strict=True):
+            group["lr"] = rate * scale
         self._optimizer.zero_grad(set_to_none=True)
 
     def add(self, loss: Tensor) -> None:

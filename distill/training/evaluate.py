@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.training.precision import Precision
+from distill.training.reached import counted
 from distill.types import Batch
 
 
@@ -28,7 +29,8 @@ def logits(network: nn.Module, batches: Iterable[Batch], precision: Precision) -
     """The network's answers in evaluation mode.
 
     Returns:
-        Logits `[examples, classes]` in fp32 and labels `[examples]`, on the network's device.
+        Logits `[examples, classes]` in fp32 and labels `[examples]`, on the network's device; in a regression both
+        `[examples, targets]`.
     """
     answers, labels = [], []
     with evaluating(network):
@@ -39,12 +41,20 @@ def logits(network: nn.Module, batches: Iterable[Batch], precision: Precision) -
     return torch.cat(answers), torch.cat(labels)
 
 
-def right(network: nn.Module, batches: Iterable[Batch], precision: Precision) -> Tensor:
-    """The number of examples whose most likely class is the label, an int64 scalar on the network's device."""
-    total = torch.zeros((), dtype=torch.int64, device=precision.device)
+def total(network: nn.Module, batches: Iterable[Batch], precision: Precision, outputs: int) -> Tensor:
+    """What adds up over the examples, as `reached.counted` has it, on the network's device.
+
+    Args:
+        network: Asked in evaluation mode.
+        batches: Of the examples, maybe none.
+        precision: Of the forward pass.
+        outputs: How many real-valued targets there are; 0 for classes.
+    """
+    kind = torch.float32 if outputs else torch.int64
+    found = torch.zeros(max(1, outputs), dtype=kind, device=precision.device)
     with evaluating(network):
         for batch in batches:
             with precision.autocast():
                 answers = network(batch.inputs)
-            total += (answers.argmax(dim=1) == batch.labels).sum()
-    return total
+            found += counted(answers, batch.labels)
+    return found

@@ -35,7 +35,7 @@ def fidelity(student: Tensor, teacher: Tensor, labels: Tensor) -> Fidelity:
     """
     student, teacher, labels = student.cpu(), teacher.cpu(), labels.cpu()
     told = teacher.argmax(dim=1)
-    same, wrong = student.argmax(dim=1) == told, told != labels
+    same, wrong = student.argmax(dim=1) == told, (told != labels) & (labels >= 0)
     return Fidelity(
         agreement=int(same.sum()) / len(labels),
         kl=_divergence(teacher, student) / len(labels),

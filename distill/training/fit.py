@@ -23,6 +23,7 @@ from distill.training.descent import Descent
 from distill.training.device import out_of_memory, synchronize
 from distill.training.finite import Finite
 from distill.training.interrupt import Stop
+from distill.training.reached import named
 from distill.training.schedules import learning_rate
 from distill.training.selection import Selection
 from distill.training.tally import Tally
@@ -83,8 +84,15 @@ class _Loop:
         self._stop = stop
         self._parts = parts  # of a batch, that go through the network one after the other
         self._device = training.precision.device
-        parameters = [*training.network.parameters(), *training.method.parameters()]
-        self._descent = Descent(parameters, training.hparams, training.precision, training.world)
+        network, method = training.network, training.method
+        self._descent = Descent(
+            network.parameters(),
+            training.hparams,
+            training.precision,
+            training.world,
+            adapters=method.parameters(),
+            lr_scale=method.lr_scale,
+        )
         self._average = copy.deepcopy(training.network) if training.hparams.ema else None
         self._selection = Selection(training.hparams.select, (self._evaluated, training.method))
         self._costs = Costs(self._device, training.world)
@@ -93,7 +101,7 @@ class _Loop:
         self._step = 0  # of the epoch
         self._rows = training.batches.sizes
         self._steps = len(self._rows)  # of an epoch
-        self._tally = Tally(self._rows, self._device)
+        self._tally = self._new_tally()
         self._finite = Finite(training.role, training.hparams.on_nan == "stop", self._steps, training.world)
         self._looked = 0  # step of the epoch
         self._looked_at = float("-inf")  # seconds
@@ -178,6 +186,7 @@ class _Loop:
         # As many parts in every process, as a method may wait for the others in each of them.
         parts = min(self._parts, rows // training.world.size // 2)
         for part in batch.split(parts) if parts > 1 else (batch,):
+            part = training.method.prepare(part)
             taught = (training.teacher if training.method.reads_teacher else nobody)(part)
             with training.precision.autocast():
                 answered = training.student.see(part)
@@ -189,12 +198,13 @@ class _Loop:
                 )
             loss = functools.reduce(operator.add, losses.values())
             self._descent.add(loss if len(part) == rows else loss * (len(part) / rows))
-            self._tally.add(self._step, losses, answered.logits, part.labels)
+            self._tally.add(self._step, losses, answered.logits, part.labels, training.method.observed())
         skipped = self._descent.finish()
         if skipped is not None:
             self._tally.skip(skipped)
             for buffer, old in zip(statistics, before, strict=True):
                 torch.where(skipped > 0, old, buffer, out=buffer)
+        training.method.after_step(training.network)
         if self._average is not None:
             _move_average(self._average, training.network, training.hparams.ema)
 
@@ -226,23 +236,28 @@ class _Loop:
             "seconds": self._tally.seconds,
             "lr": self._descent.rate,
             **means,
-            "val_accuracy": self._accuracy(training.val),
-            "test_accuracy": self._accuracy(training.test),
+            **(val := self._reached("val", training.val)),
+            **self._reached("test", training.test),
         }
         self._history.append(row)
         self._listener.epoch(row, training.hparams.epoch_count)
         self._epoch += 1
-        self._selection.saw(self._epoch, row["val_accuracy"])
+        self._selection.saw(self._epoch, next(iter(val.values())))  # accuracy, or R2
         self._step = 0
-        self._tally = Tally(self._rows, self._device)
+        self._tally = self._new_tally()
 
-    def _accuracy(self, batches: Batches | None) -> float | None:
+    def _new_tally(self) -> Tally:
+        return Tally(self._rows, self._device, self._training.batches.split.labels, self._training.targets)
+
+    def _reached(self, name: str, batches: Batches | None) -> dict[str, float | None]:
+        """How good the network is on a split, by columns that begin with its name."""
+        world, precision, targets = self._training.world, self._training.precision, self._training.targets
         if batches is None:
-            return None
-        world, precision = self._training.world, self._training.precision
-        right = evaluate.right(self._evaluated, batches.in_order(shard=world.shard), precision)
-        world.add_up([right])
-        return int(right) / len(batches.split)
+            return dict.fromkeys([f"{name}_r2", f"{name}_rmse"] if targets else [f"{name}_accuracy"])
+        outputs = 0 if targets is None else len(targets.names)
+        total = evaluate.total(self._evaluated, batches.in_order(shard=world.shard), precision, outputs)
+        world.add_up([total])
+        return {f"{name}_{kind}": value for kind, value in named(total, batches.split.labels, targets).items()}
 
     def _share_statistics(self) -> None:
         """Gives all processes the mean of what batch norm gathered in each."""

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from distill.data.batches import Batches
+from distill.data.targets import Targets
+from distill.data.tasks import Tasks, task_accuracies, within_task
 from distill.models import count
 from distill.training import evaluate
 from distill.training.calibration import calibration_error, fit_temperature
@@ -17,11 +20,14 @@ from distill.training.class_prior import Unseen, corrected
 from distill.training.device import describe
 from distill.training.latency import latency
 from distill.training.precision import Precision
+from distill.training.reached import counted, named
 from distill.training.scores import scaled_reliability, score
 
 # Raise it when a measure is added or means something else: stored networks are then measured again.
 VERSION = 1
-DETAILS = ("class_accuracy", "confusions", "reliability")
+DETAILS = ("class_accuracy", "confusions", "reliability", "task_accuracy")
+# What methods find out before a training (`Method.found`), of networks that have it.
+FOUND = ("pseudo_labels",)
 
 _LATENCY_BATCH = 64
 _SECONDS_ALONE, _SECONDS_BATCH = 1.0, 0.5
@@ -35,7 +41,7 @@ class Measured:
         columns: Of the results table, by name.
         details: What has no place in a table: the `DETAILS` as in `details.json`, and `unseen` as
             `class_prior.corrected` tells it, where there are classes that it never saw.
-        predictions: `[examples]` most likely class of each test example, on the CPU.
+        predictions: `[examples]` most likely class of each test example, on the CPU; none in a regression.
         logits: `[examples, classes]` its answers to the test examples, fp32.
     """
 
@@ -53,6 +59,8 @@ def measure(
     val: Batches | None = None,
     counts: Sequence[int] | None = None,
     lacks: Unseen | None = None,
+    targets: Targets | None = None,
+    tasks: Tasks = (),
 ) -> Measured:
     """Measures a trained network.
 
@@ -63,12 +71,28 @@ def measure(
         val: Validation examples, by which a temperature for its logits is found; without them there is none.
         counts: Training examples of each class, by which classes are head, mid or tail.
         lacks: Classes that it never saw an example of, if there are any.
+        targets: What it answers in a regression, to which all else about classes does not apply.
+        tasks: Class numbers of the tasks that the test examples are of; each one's task is then known.
     """
     logits, labels = evaluate.logits(network, test.in_order(), precision)
+    if targets is not None:
+        columns = _nearness(logits, labels, targets)
+        if val is not None:
+            found = _nearness(*evaluate.logits(network, val.in_order(), precision), targets)
+            columns |= {f"val_{name}": value for name, value in found.items()}
+        nothing = torch.zeros(0, dtype=torch.int64)
+        return Measured({**columns, **_costs(network, test, precision)}, {}, nothing, logits)
+    told: dict[str, Any] = {}
+    if tasks:
+        told["task_accuracy"] = task_accuracies(logits, labels, tasks)
+        logits = within_task(logits, labels, tasks)
     columns, details, predictions = _quality(logits, labels, counts)
+    details |= told
     columns |= {"val_accuracy": None, "temperature": None, "ece_scaled": None}
     if val is not None:
         held_out, truth = evaluate.logits(network, val.in_order(), precision)
+        if tasks:
+            held_out = within_task(held_out, truth, tasks)
         columns["val_accuracy"] = int((held_out.argmax(dim=1) == truth).sum()) / len(truth)
         temperature = fit_temperature(held_out.cpu(), truth.cpu())
         if temperature is not None:
@@ -98,6 +122,10 @@ def _quality(
         "reliability": {"raw": scores.reliability, "scaled": None},
     }
     return columns, details, scores.predictions
+
+
+def _nearness(answers: Tensor, labels: Tensor, targets: Targets) -> dict[str, float]:
+    return named(counted(answers.cpu(), labels.cpu()), labels, targets)
 
 
 def _costs(network: nn.Module, test: Batches, precision: Precision) -> dict[str, Any]:

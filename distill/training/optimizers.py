@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,11 +11,11 @@ from torch import nn
 from distill.config.schema import Hparams
 
 
-def build(parameters: Iterable[nn.Parameter], hparams: Hparams) -> torch.optim.Optimizer:
+def build(parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], hparams: Hparams) -> torch.optim.Optimizer:
     """The optimiser that `hparams.optimizer` names, in its fused form.
 
     Args:
-        parameters: Of the network and of the method's adapters.
+        parameters: Of the network and of the method's adapters, or groups of them as torch has them.
         hparams: Learning rate at its peak, momentum, weight decay.
     """
     common = {"lr": hparams.lr, "weight_decay": hparams.weight_decay, "fused": True}
@@ -31,6 +32,6 @@ def build(parameters: Iterable[nn.Parameter], hparams: Hparams) -> torch.optim.O
 
 def _from_zero(sgd: torch.optim.SGD) -> torch.optim.SGD:
     """Gives SGD its momentum in advance: where its first step is skipped, torch would leave it uninitialised."""
-    for parameter in sgd.param_groups[0]["params"]:
+    for parameter in [each for group in sgd.param_groups for each in group["params"]]:
         sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
     return sgd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,25 +21,25 @@ class Selection:
     """
 
     def __init__(self, select: str, modules: Sequence[nn.Module]):
-        self._by_accuracy = select == "best_val"
+        self._by_score = select == "best_val"
         self._modules = modules
         self._states: list[dict[str, Tensor]] = []
-        self._accuracy = -1.0
+        self._score = -math.inf
         self.epoch = 0
 
-    def saw(self, epoch: int, accuracy: float | None) -> None:
+    def saw(self, epoch: int, score: float | None) -> None:
         """Looks at an epoch that has ended; of equally good ones the first is kept.
 
         Args:
             epoch: Its number, from 1.
-            accuracy: On validation examples, 0..1; needed for `best_val`.
+            score: Accuracy on validation examples, or R2; needed for `best_val`.
         """
-        if not self._by_accuracy:
+        if not self._by_score:
             self.epoch = epoch
             return
-        assert accuracy is not None, "the config refuses best_val without validation examples"
-        if accuracy > self._accuracy:
-            self.epoch, self._accuracy = epoch, accuracy
+        assert score is not None, "the config refuses best_val without validation examples"
+        if score > self._score:
+            self.epoch, self._score = epoch, score
             self._states = [_copied(module.state_dict()) for module in self._modules]
 
     def settle(self) -> None:
@@ -48,11 +49,11 @@ class Selection:
 
     def state(self) -> dict[str, Any]:
         """All of it, for a checkpoint."""
-        return {"epoch": self.epoch, "accuracy": self._accuracy, "states": self._states}
+        return {"epoch": self.epoch, "accuracy": self._score, "states": self._states}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Goes on from what `state` gave."""
-        self.epoch, self._accuracy, self._states = state["epoch"], state["accuracy"], state["states"]
+        self.epoch, self._score, self._states = state["epoch"], state["accuracy"], state["states"]
 
 
 def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

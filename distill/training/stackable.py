@@ -136,5 +136,6 @@ def _bytes(members: Members, activations: int, training: Training) -> int:
     """Weights with their gradients, moments and copies; what the backward pass needs; what an evaluation holds."""
     weights = members.weights[0].nbytes * (7 + (training.hparams.select == "best_val"))
     test = training.test
+    assert test is not None, "what is stacked is tested"
     evaluated = min(test.batch_size, len(test.split)) / training.batches.batch_size
     return int(weights + activations * (2 + evaluated))

@@ -9,6 +9,7 @@ from torch import nn
 
 from distill.config.schema import Hparams
 from distill.data.batches import Batches
+from distill.data.targets import Targets
 from distill.methods import Method
 from distill.models.taps import Tapped
 from distill.training.costs import Spent
@@ -31,12 +32,13 @@ class Training:
         teacher: What it is taught by; `teacher_outputs.nobody` when it learns from labels alone.
         batches: Training examples.
         val: Validation examples, if any are held out.
-        test: Test examples, looked at for curves and never for a choice.
+        test: Test examples, looked at for curves and never for a choice; `None` where there is nothing to be seen.
         hparams: How to train.
         seed: Of dropout.
         precision: Of the forward pass.
         minutes: Longest time between two checkpoints.
         world: The processes that train it together.
+        targets: What a regression is about; `None` where labels are class numbers.
     """
 
     role: str
@@ -46,12 +48,13 @@ class Training:
     teacher: TeacherOutputs
     batches: Batches
     val: Batches | None
-    test: Batches
+    test: Batches | None
     hparams: Hparams
     seed: int
     precision: Precision
     minutes: float = 10.0
     world: World = ALONE
+    targets: Targets | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Trained:
 
     Attributes:
         network: In evaluation mode, with the weights to keep.
-        history: One row per epoch: losses by name, accuracies 0..1, learning rate, seconds.
+        history: One row per epoch: losses by name, accuracies (or R2 and RMSE), learning rate, seconds.
         seconds: Time spent on steps, over all sittings; evaluation is not counted.
         epoch: Whose weights these are, from 1; 0 for a network that was not trained.
         spent: Memory and energy, over all sittings.

@@ -37,15 +37,24 @@ class Live:
         self.precision = precision
         freeze(teacher.network, precision)
 
+    @property
+    def heads(self) -> int:
+        """How many heads of it are read."""
+        return len(self._teacher.taps.heads)
+
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Output:
         """The teacher's output for the batch."""
+        return self.through(batch)
+
+    def through(self, batch: Batch) -> Output:
+        """The same, with gradient to the inputs."""
         with self.precision.autocast():
             return self._teacher.see(batch).float()
 
 
 class Cached:
-    """Logits computed once per example, and per view where there are fixed views, and kept by `Batch.index`.
+    """Logits, of all heads, computed once per example, and per view where there are such, and kept by `Batch.index`.
 
     Args:
         live: The teacher to ask once.
@@ -55,16 +64,23 @@ class Cached:
 
     def __init__(self, live: Live, batches: Batches, batch_size: int):
         views = range(batches.views or 1)
-        self._logits = [torch.cat([live(batch).logits for batch in batches.view(view, batch_size)]) for view in views]
+        self._answers = [_joined([live(batch) for batch in batches.view(view, batch_size)]) for view in views]
 
     @property
     def views(self) -> int:
         """How many views of each example the teacher was shown."""
-        return len(self._logits)
+        return len(self._answers)
 
     def __call__(self, batch: Batch) -> Output:
         """The kept output for the batch."""
-        return Output(self._logits[batch.view].index_select(0, batch.index))
+        kept = self._answers[batch.view]
+        heads = tuple(head.index_select(0, batch.index) for head in kept.heads)
+        return Output(kept.logits.index_select(0, batch.index), heads=heads)
+
+
+def _joined(answers: list[Output]) -> Output:
+    heads = zip(*(answer.heads for answer in answers), strict=True)
+    return Output(torch.cat([answer.logits for answer in answers]), heads=tuple(torch.cat(head) for head in heads))
 
 
 def cacheable(method: Method, batches: Batches, classes: int) -> bool:
@@ -75,8 +91,8 @@ def cacheable(method: Method, batches: Batches, classes: int) -> bool:
     Args:
         method: What reads the outputs.
         batches: The transfer set.
-        classes: Width of the logits.
+        classes: Width of the logits, of all heads together.
     """
-    if batches.views is None or method.taps or method.strong:
+    if batches.views is None or method.taps - {"heads"} or method.strong:
         return False
     return batches.views * len(batches.split) * classes * _BYTES <= free_bytes(batches.device) * SHARE

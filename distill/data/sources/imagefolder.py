@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import torch
+from torch import Tensor
 
 from distill.config.dataset_options import DatasetOptions
 from distill.config.options import BelowOne, Count
 from distill.data.decoding import VERSION
 from distill.data.keeping import Keep, decoded
 from distill.data.listing import Listing, listing
+from distill.data.pictures import Pictures
 from distill.data.source import Source
 from distill.data.sources import datasets
 from distill.data.stratify import divide
@@ -33,6 +37,9 @@ class ImageFolderOptions(DatasetOptions):
         test: Folder of classes to test on.
         test_fraction: Share of the pictures set apart as the test set, stratified, 0 to <1; when there is
             no folder for it.
+        paired: Folder with another picture of each of those under `path`, by the same class and name, such as another
+            modality: its channels follow those of the first, so that `student_view=channels3` shows the student them
+            alone.
         size: Side of the square that pictures are scaled and centre-cropped to, pixels.
         channels: 3 for colour, 1 for grey.
         keep: Where decoded pictures are: in `memory`, on `disk` (mapped into memory), or `none`: decoded anew
@@ -46,6 +53,7 @@ class ImageFolderOptions(DatasetOptions):
     train: str | None = None
     test: str | None = None
     test_fraction: BelowOne | None = None
+    paired: str | None = None
     size: Count = 32
     channels: Literal[1, 3] = 3
     keep: Keep = "auto"
@@ -58,6 +66,8 @@ class ImageFolderOptions(DatasetOptions):
         if (self.path is None) == (self.train is None):
             given = "null" if self.path is None else self.path
             yield f"path={given} is not allowed: give either path=<folder> or train=<folder>, and not both."
+        if self.paired is not None and self.path is None:
+            yield f"paired={self.paired} is not allowed without path=<folder>, which holds the other pictures."
         if self.test is not None and self.test_fraction is not None:
             yield f"test_fraction={self.test_fraction} is not allowed: test={self.test} is given already."
 
@@ -81,6 +91,11 @@ def load(options: ImageFolderOptions) -> Source:
     cache = Path(options.cache).expanduser()
     shape = (options.channels, options.size, options.size)
     train_inputs, test_inputs = decoded(parts, shape, options.keep, cache, _workers(options))
+    if options.paired is not None:
+        others = _pairs(options, parts)
+        beside = decoded(others, shape, options.keep, cache, _workers(options))
+        train_inputs, test_inputs = (_beside(*both) for both in zip((train_inputs, test_inputs), beside, strict=True))
+        parts = (*parts, *others)
     return Source(
         train_inputs,
         train.labels,
@@ -91,6 +106,28 @@ def load(options: ImageFolderOptions) -> Source:
         identity=repr((VERSION, shape, [part.digest(cache) for part in parts])),
         statistics_of=_STATISTICS_OF,
     )
+
+
+def _pairs(options: ImageFolderOptions, parts: tuple[Listing, Listing]) -> tuple[Listing, Listing]:
+    """The other picture of each."""
+    others = _listings(replace(options, path=options.paired, paired=None))
+    for part, other in zip(parts, others, strict=True):
+        own, theirs = ({f"{file.parent.name}/{file.stem}" for file in each.files} for each in (part, other))
+        if own != theirs:
+            missing = sorted(own ^ theirs)
+            raise DataError(
+                f"dataset=imagefolder: {part.folder} and {other.folder} must hold the same pictures by class and name, "
+                f"and {len(missing)} are only in one of them, such as {missing[0]}."
+            )
+    return others
+
+
+def _beside(first: Tensor | Pictures, second: Tensor | Pictures) -> Tensor:
+    if not isinstance(first, Tensor) or not isinstance(second, Tensor):
+        raise ConfigError(
+            "dataset.paired needs pictures in memory: give dataset.keep=memory, or a smaller dataset.size."
+        )
+    return torch.cat((first, second), dim=1)
 
 
 def _workers(options: ImageFolderOptions) -> int:

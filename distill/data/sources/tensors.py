@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,12 +30,15 @@ class TensorsOptions(DatasetOptions):
         path: A `.npz` file, or a `.pt`/`.pth` file that holds a dict of tensors.
         x_train: Name of the training inputs in it: uint8 pictures `[examples, channels, height, width]` or
             `[examples, height, width]`, or numbers of any other shape.
-        y_train: Name of the training labels: `[examples]` class numbers from 0.
+        y_train: Name of the training labels: `[examples]` class numbers from 0; in a regression `[examples]` or
+            `[examples, targets]` numbers.
         x_test: Name of the test inputs.
         y_test: Name of the test labels.
         test_fraction: Share of the examples set apart as the test set, stratified, 0 to <1; for a file
             that holds no test set.
+        task: `classification`, or `regression` for labels that are numbers to be answered.
         class_names: Name of each class; `None` counts the classes in the labels.
+        target_names: Name of each target of a regression; `None` numbers them.
     """
 
     name: str = "tensors"
@@ -45,13 +48,23 @@ class TensorsOptions(DatasetOptions):
     x_test: str = "x_test"
     y_test: str = "y_test"
     test_fraction: BelowOne | None = None
+    task: Literal["classification", "regression"] = "classification"
     class_names: list[str] | None = None
+    target_names: list[str] | None = None
+
+    @property
+    def regression(self) -> bool:
+        """Whether the labels are numbers to be answered."""
+        return self.task == "regression"
 
     def check(self) -> Iterable[str]:
         """Adds `path` to what is checked for every data set."""
         yield from super().check()
         if not self.path:
             yield "path= is not allowed: give the .npz or .pt file that holds the arrays."
+        for key, other in (("class_names", "classification"), ("target_names", "regression")):
+            if getattr(self, key) is not None and self.task != other:
+                yield f"{key}={getattr(self, key)} is not allowed with task={self.task}: give task={other}."
 
 
 @datasets.register("tensors", TensorsOptions)
@@ -60,19 +73,21 @@ def load(options: TensorsOptions) -> Source:
     path = Path(options.path).expanduser()
     arrays = _read(path)
     train_inputs = _inputs(options.x_train, _named(arrays, options.x_train, path))
-    train_labels = _labels(options.y_train, _named(arrays, options.y_train, path))
+    read = _targets if options.regression else _labels
+    train_labels = read(options.y_train, _named(arrays, options.y_train, path))
     if options.x_test in arrays or options.y_test in arrays:
         if options.test_fraction is not None:
             raise ConfigError(
                 f"dataset.test_fraction={options.test_fraction} is not allowed: {path} holds a test set of its own."
             )
         test_inputs = _inputs(options.x_test, _named(arrays, options.x_test, path))
-        test_labels = _labels(options.y_test, _named(arrays, options.y_test, path))
+        test_labels = read(options.y_test, _named(arrays, options.y_test, path))
     else:
         train_inputs, train_labels, test_inputs, test_labels = _set_apart(options, path, train_inputs, train_labels)
-    return Source(
-        train_inputs, train_labels, test_inputs, test_labels, _class_names(options, train_labels, test_labels)
-    )
+    parts = (train_inputs, train_labels, test_inputs, test_labels)
+    if options.regression:
+        return Source(*parts, classes=(), targets=_target_names(options, train_labels))
+    return Source(*parts, _class_names(options, train_labels, test_labels))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -147,9 +162,19 @@ def _labels(name: str, values: Tensor) -> Tensor:
         raise DataError(
             "dataset=tensors: "
             f"{name!r} has the shape {list(values.shape)} and the type {values.dtype}; labels must be whole "
-            "class numbers [examples], counted from 0."
+            "class numbers [examples], counted from 0; for numbers to be answered, give dataset.task=regression."
         )
     return values.long()
+
+
+def _targets(name: str, values: Tensor) -> Tensor:
+    if values.ndim not in (1, 2) or values.numel() == 0 or values.is_complex():
+        raise DataError(
+            "dataset=tensors: "
+            f"{name!r} has the shape {list(values.shape)} and the type {values.dtype}; the targets of a regression "
+            "must be real numbers [examples] or [examples, targets]."
+        )
+    return values.double().view(len(values), -1)
 
 
 def _set_apart(options: TensorsOptions, path: Path, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
@@ -158,7 +183,7 @@ def _set_apart(options: TensorsOptions, path: Path, inputs: Tensor, labels: Tens
             f"dataset.path={path} holds no test set ({options.x_test!r}, {options.y_test!r}); add one, or give "
             "dataset.test_fraction=0.2 to set examples apart."
         )
-    if len(inputs) != len(labels) or (labels < 0).any():
+    if len(inputs) != len(labels) or (not options.regression and (labels < 0).any()):
         # Left to the checks that every source goes through, which say what is wrong.
         return inputs, labels, inputs, labels
     stays, apart = divide(labels, round(options.test_fraction * len(labels)), generator(options.seed, "test"))
@@ -170,3 +195,15 @@ def _class_names(options: TensorsOptions, *labels: Tensor) -> tuple[str, ...]:
         return tuple(options.class_names)
     largest = max((int(part.max()) for part in labels if len(part)), default=-1)
     return tuple(str(number) for number in range(largest + 1))
+
+
+def _target_names(options: TensorsOptions, targets: Tensor) -> tuple[str, ...]:
+    count = targets.shape[1]
+    if options.target_names is None:
+        return ("target",) if count == 1 else tuple(f"target_{number}" for number in range(1, count + 1))
+    if len(options.target_names) != count:
+        raise ConfigError(
+            f"dataset.target_names={options.target_names} is not allowed: {options.y_train!r} holds {count} "
+            f"{'target' if count == 1 else 'targets'} for each example; give as many names."
+        )
+    return tuple(options.target_names)

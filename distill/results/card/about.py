@@ -9,6 +9,8 @@ from distill.config import tree
 from distill.results.card.facts import Facts
 from distill.results.card.layout import listed, table
 from distill.results.columns import missing, shown
+from distill.results.measures import R2, measure_for, score
+from distill.results.rows import Row
 
 _MOST_CLASSES = 30
 _NOTHING = (None, 0, [], "none")  # of an option that is off
@@ -42,30 +44,46 @@ def _article(role: str) -> str:
 def summary(facts: Facts) -> str:
     """One paragraph: what it is, how good, and beside what."""
     row, data = facts.row, facts.dataset
-    sentence = f"A classifier of {len(data['classes'])} classes with {shown('params', row['params'])} parameters, "
-    sentence += f"{_taught(facts)}. It classifies {shown('accuracy', row['accuracy'])} % of {data['test']:,} test "
-    sentence += "examples right"
+    regression = measure_for(facts.run) is R2
+    what = f"classifier of {len(data['classes'])} classes"
+    if regression:
+        what = f"regression of {', '.join(data['targets']['names'])}"
+    sentence = f"A {what} with {shown('params', row['params'])} parameters, {_taught(facts)}. It {_does(row, data)}"
     if not missing(row.get("gain")):
         gain = float(row["gain"])
         sentence += (
-            f", {abs(gain):.2f} points {'more' if gain >= 0 else 'less'} than the same network trained on labels"
+            f", {abs(gain):.2f} points {'more' if gain >= 0 else 'less'} than the same network trained on "
+            f"{'targets' if regression else 'labels'}"
         )
     teacher = facts.rows.get("teacher")
     if teacher is not None and facts.role != "teacher":
-        whose = "its teacher" if facts.role == "student" else "the teacher of the run"
-        sentence += f"; {whose} classifies {shown('accuracy', teacher['accuracy'])} % right"
+        whose = "the teacher of the run" if facts.teacher is None else "its teacher"
+        reached = "explains {} %" if regression else "classifies {} % right"
+        sentence += f"; {whose} {reached.format(shown('r2' if regression else 'accuracy', score(teacher)))}"
         if not missing(row.get("compression")):
             sentence += f" with {shown('compression', row['compression'])} times as many parameters"
     return f"{sentence}."
 
 
+def _does(row: Row, data: Mapping[str, Any]) -> str:
+    if missing(row.get("r2")):
+        return f"classifies {shown('accuracy', row['accuracy'])} % of {data['test']:,} test examples right"
+    return (
+        f"explains {shown('r2', row['r2'])} % of the variance of {data['test']:,} test examples (RMSE "
+        f"{shown('rmse', row['rmse'])})"
+    )
+
+
 def _taught(facts: Facts) -> str:
     row = facts.row
-    if facts.role != "student":
-        return f"trained on the labels of {facts.dataset['name']}"
+    if facts.role == "ensemble":
+        return "the mean answer of several networks of its run"
+    if not facts.taught:
+        learned = "targets" if measure_for(facts.run) is R2 else "labels"
+        return f"trained on the {learned} of {facts.dataset['name']}"
     settings = [f"{key}={shown(key, row[key])}" for key in ("T", "alpha") if not missing(row.get(key))]
     method = f"the method `{row['method']}`" + (f" ({', '.join(settings)})" if settings else "")
-    teacher = facts.rows.get("teacher")
+    teacher = facts.teacher
     by = f" by {teacher['model']} ({shown('params', teacher['params'])} parameters)" if teacher is not None else ""
     return f"taught{by} on {facts.dataset['name']} with {method}"
 
@@ -75,7 +93,8 @@ def sections(facts: Facts) -> list[str]:
     return [
         "## Intended use",
         "Not recorded: a run knows what it measured, and not what its networks are for. What was measured holds for "
-        "inputs like those of the test set below, and for its classes alone.",
+        "inputs like those of the test set below"
+        + (", and for its classes alone." if facts.dataset["classes"] else "."),
         "## Training data",
         listed(_data(facts)),
         "## Training",
@@ -100,15 +119,25 @@ def _data(facts: Facts) -> list[str]:
         f"Examples: {learned:,} to learn from (of {data['train']:,} that there are to train on), {data['val']:,} held "
         f"out for validation, {data['test']:,} to test on."
     )
-    names = [str(name) for name in data["classes"]]
-    more = f" and {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
-    lines.append(f"Classes: {', '.join(names[:_MOST_CLASSES])}{more}.")
+    lines.append(_answers(data))
     lines.append(f"Inputs: {_inputs(data)}.")
     changed = [f"{key}={_value(options[key])}" for key in _CHANGES if options.get(key) not in _NOTHING]
     if changed:
         lines.append(f"Changes to the examples: {', '.join(changed)}.")
     lines.append(f"Fingerprint of what was loaded: `{data['fingerprint']}` (SHA-256).")
     return lines
+
+
+def _answers(data: Mapping[str, Any]) -> str:
+    if data.get("targets"):
+        columns = (data["targets"][key] for key in ("names", "mean", "deviation"))
+        scale = "; ".join(
+            f"{name}: answer * {spread:.6g} + {mean:.6g}" for name, mean, spread in zip(*columns, strict=True)
+        )
+        return f"Targets, and what the network answers in their own units: {scale}."
+    names = [str(name) for name in data["classes"]]
+    more = f" and {len(names) - _MOST_CLASSES} more" if len(names) > _MOST_CLASSES else ""
+    return f"Classes: {', '.join(names[:_MOST_CLASSES])}{more}."
 
 
 def _inputs(data: Mapping[str, Any]) -> str:
@@ -123,7 +152,7 @@ def _inputs(data: Mapping[str, Any]) -> str:
 
 def _training(facts: Facts) -> list[str]:
     groups = {facts.options: facts.config[facts.options], "hparams": facts.config["hparams"][facts.options]}
-    if facts.role == "student":
+    if facts.taught:
         groups = {"method": facts.config["method"], **groups}
     body = [
         [f"`{group}.{key}`", f"`{_value(value)}`"]

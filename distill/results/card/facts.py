@@ -15,6 +15,7 @@ from distill.results.find import find_run
 from distill.results.rows import Row, read_csv
 from distill.results.study import Group, Study, study
 
+_USUAL = {"teacher", "baseline", "student"}
 _GROUPS = {"teacher", "student", "dataset", "method", "hparams"}  # of a config, which the card tells
 
 
@@ -56,6 +57,16 @@ class Facts:
     def options(self) -> str:
         """Under which key of the config its options stand: a baseline has those of the student."""
         return "teacher" if self.role == "teacher" else "student"
+
+    @property
+    def taught(self) -> bool:
+        """Whether a method taught it, and not labels alone."""
+        return self.row.get("method") not in (None, "", "none")
+
+    @property
+    def teacher(self) -> Row | None:
+        """The row of the network that taught it, where no other of the run can have."""
+        return self.rows.get("teacher") if self.role == "student" and set(self.rows) <= _USUAL else None
 
     @property
     def pictures(self) -> bool:

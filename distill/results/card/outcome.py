@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from distill.results.card.facts import Facts
 from distill.results.card.layout import listed, table
 from distill.results.columns import COLUMNS, missing, shown
+from distill.results.measures import measure_for
 from distill.results.statistics import SEEDS, p_shown, smallest_p
 from distill.results.study import Group
 
@@ -19,6 +20,10 @@ _QUALITY = (
     "accuracy_mid",
     "accuracy_tail",
     "val_accuracy",
+    "r2",
+    "rmse",
+    "val_r2",
+    "val_rmse",
     "gain",
     "recovered",
     "nll",
@@ -52,9 +57,10 @@ _UNSURE = 0.05  # ECE from which its probabilities should not be taken at their 
 def sections(facts: Facts) -> list[str]:
     """Results, efficiency, evidence and limits."""
     tests = facts.dataset["test"]
+    one = f"; one example is {100 / tests:.2g} points" if measure_for(facts.run).counts else ""
     return [
         "## Results",
-        f"Measured on {tests:,} test examples, which no network learned from; one example is {100 / tests:.2g} points.",
+        f"Measured on {tests:,} test examples, which no network learned from{one}.",
         _columns(facts, _QUALITY),
         *_classes(facts),
         "## Efficiency",
@@ -106,7 +112,7 @@ def _by_class(facts: Facts) -> dict[int, float]:
 
 
 def _evidence(facts: Facts) -> list[str]:
-    lines = [_sampling(facts)]
+    lines = [_sampling(facts)] if measure_for(facts.run).counts else []
     group, outcome = facts.setting, facts.sweep
     if group is None or group.accuracy.n < 2 or outcome is None:
         lines.append(
@@ -114,9 +120,9 @@ def _evidence(facts: Facts) -> list[str]:
             f"network, and it takes {SEEDS} to say by how much. No other seed of this setting lies beside this run."
         )
     else:
-        lines += _seeds(group, outcome.tried)
+        lines += _seeds(group, outcome.measure.title, outcome.tried)
     if outcome is not None and outcome.tried > 1 and facts.role == "student":
-        by = "validation" if outcome.chosen_by == "val_accuracy" else "test"
+        by = "validation" if outcome.by_validation else "test"
         is_winner = outcome.winner is not None and outcome.winner is group
         lines.append(
             f"Selection: this setting is one of {outcome.tried} of its sweep"
@@ -126,10 +132,10 @@ def _evidence(facts: Facts) -> list[str]:
     return lines
 
 
-def _seeds(group: Group, tried: int) -> list[str]:
+def _seeds(group: Group, by: str, tried: int) -> list[str]:
     accuracy, gain = group.accuracy, group.gain
     lines = [
-        f"Seeds: {accuracy.n} of this setting lie beside this run. Their mean accuracy is {accuracy.shown(100.0)} % (± "
+        f"Seeds: {accuracy.n} of this setting lie beside this run. Their mean {by} is {accuracy.shown(100.0)} % (± "
         f"standard deviation; 95 % interval {accuracy.interval(100.0)} %), and this network is one of them."
     ]
     if gain is not None and gain.n > 1:

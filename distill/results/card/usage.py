@@ -6,6 +6,7 @@ import shlex
 
 from distill.results.card.facts import Facts
 from distill.results.card.layout import code, listed
+from distill.results.measures import ACCURACY, measure_for
 
 
 def sections(facts: Facts) -> list[str]:
@@ -33,9 +34,9 @@ def sections(facts: Facts) -> list[str]:
                 "",
                 "from distill.experiments.saved import open_run",
                 "",
-                f"run = open_run(Path({str(facts.folder)!r}))",
+                f"run = open_run(Path({str(facts.folder)!r})).seen_by({facts.role!r})",
                 f"network = run.network({facts.role!r})  # in evaluation mode",
-                f"logits = network(run.normalization(inputs))  # raw inputs [examples, {_shape(facts)}]",
+                f"{_asked(facts)}  # raw inputs [examples, {_shape(facts)}]",
             ],
             "python",
         ),
@@ -45,6 +46,11 @@ def sections(facts: Facts) -> list[str]:
 
 def _reproduction(facts: Facts) -> list[str]:
     return ["## Reproduction", code([facts.run["command"]]), listed(_made_by(facts))]
+
+
+def _asked(facts: Facts) -> str:
+    asked = "network(run.normalization(inputs))"
+    return f"logits = {asked}" if measure_for(facts.run) is ACCURACY else f"values = run.targets.own({asked})"
 
 
 def _shape(facts: Facts) -> str:

@@ -105,7 +105,11 @@ def _sections(outcome: Study, evidence: Evidence) -> list[tuple[str, str, list[F
     about = f"Of the runs with {name(chosen)}." if several and chosen is not None else ""
     sections = [
         ("Who is ahead", "", [means(outcome), paired(outcome)]),
-        ("Accuracy and cost", "", [pareto(outcome, column) for column in ("params", "latency_ms")]),
+        (
+            f"{outcome.measure.title.capitalize()} and cost",
+            "",
+            [pareto(outcome, column) for column in ("params", "latency_ms")],
+        ),
         ("Effect of the settings", "", [*(swept(outcome, key) for key in swept_keys[:_KEYS]), *grids]),
         ("Learning", about, learning(evidence)),
         ("Calibration", about, [calibration(evidence)]),

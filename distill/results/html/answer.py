@@ -61,7 +61,7 @@ def numbers(outcome: Study) -> list[Fact]:
     best = leader(outcome)
     if best is None:
         return []
-    facts = [Fact("Test accuracy", f"{100 * best.accuracy.mean:.2f}", "%", _sure(best.accuracy, 100))]
+    facts = [Fact(f"Test {outcome.measure.title}", f"{100 * best.accuracy.mean:.2f}", "%", _sure(best.accuracy, 100))]
     if best.gain is not None and best.gain.n:
         facts.append(Fact("Gain over the baseline", points(best.gain.mean), "points", _sure(best.gain, sign=True)))
         if best.gain.n > 1:
@@ -104,7 +104,8 @@ def compared(found: Collected, outcome: Study) -> list[tuple[str, str]]:
     total, done = len(found.runs), sum(run.get("status", "finished") == "finished" for run in found.runs)
     rows.append(("Runs", f"{total:,}" if done == total else f"{total:,}, of which {done:,} finished"))
     if outcome.winner is not None and outcome.tried > 1:
-        chosen = "accuracy on validation examples" if outcome.chosen_by == "val_accuracy" else "test accuracy"
+        by = outcome.measure.title
+        chosen = f"{by} on validation examples" if outcome.by_validation else f"test {by}"
         rows.append(("Best chosen by", chosen))
     rows.append(("Measured on", _listed(sorted({device for device in found.rows["device"] if device}), 3)))
     return [(title, text) for title, text in rows if text]

@@ -9,12 +9,26 @@ from distill.results.columns import COLUMNS
 from distill.results.frame import unique, varying
 from distill.results.html.averages import averages
 from distill.results.html.table import Table, TableColumn, filled, measure, setting, short_titles
+from distill.results.measures import Measure
 from distill.results.statistics import Paired, Summary
 from distill.results.study import Group, Study
 
 # What a reader decides by comes first; the rest is a click away.
-_FIRST = ("accuracy", "gain", "recovered", "params", "compression", "size_mb", "latency_ms", "agreement", "nll", "ece")
-_DECISIVE = ("accuracy", "gain")
+_FIRST = (
+    "accuracy",
+    "r2",
+    "gain",
+    "rmse",
+    "recovered",
+    "params",
+    "compression",
+    "size_mb",
+    "latency_ms",
+    "agreement",
+    "nll",
+    "ece",
+)
+_DECISIVE = ("accuracy", "r2", "gain")
 _TOLD = {"run", "role", "model", "seed", "status", "error", "signature"}
 
 
@@ -26,7 +40,7 @@ def settings(outcome: Study) -> Table | None:
         return None
     keys = [key for key in outcome.keys if key != "model"]
     titles = short_titles(keys)
-    over_seeds = _over_seeds(groups)
+    over_seeds = _over_seeds(groups, outcome.measure)
     # A phone has room for what tells settings apart, and these two.
     first = [column for column in over_seeds if column.key in _DECISIVE]
     columns = [
@@ -36,7 +50,7 @@ def settings(outcome: Study) -> Table | None:
         *first,
         TableColumn("n", "n", [one.accuracy.n for one in groups], meaning="seeds", digits=0),
         *(column for column in over_seeds if column not in first),
-        *_means(groups),
+        *_means(groups, outcome.measure),
     ]
     return Table("settings", "All settings", filled(columns), [])
 
@@ -52,8 +66,8 @@ def _model(roles: Sequence[str], models: Sequence[str]) -> TableColumn:
     return TableColumn("model", "model", models, meaning=COLUMNS["model"].meaning, shown=several)
 
 
-def _over_seeds(groups: Sequence[Group]) -> list[TableColumn]:
-    def accuracy(key: str, title: str, meaning: str, of: Callable[[Summary], float]) -> TableColumn:
+def _over_seeds(groups: Sequence[Group], by: Measure) -> list[TableColumn]:
+    def reached(key: str, title: str, meaning: str, of: Callable[[Summary], float]) -> TableColumn:
         cells = [100 * of(one.accuracy) for one in groups]
         return TableColumn(key, title, cells, unit="%", meaning=meaning, digits=2)
 
@@ -63,10 +77,10 @@ def _over_seeds(groups: Sequence[Group]) -> list[TableColumn]:
 
     paired = [one.gain if one.gain is not None and one.gain.n > 1 else None for one in groups]
     return [
-        accuracy("accuracy", "accuracy", "mean test accuracy", lambda one: one.mean),
-        accuracy("std", "std", "standard deviation of accuracy over seeds", lambda one: one.std),
-        accuracy("low", "accuracy from", "lower end of the 95 % interval of the mean", lambda one: one.low),
-        accuracy("high", "to", "its upper end", lambda one: one.high),
+        reached(by.name, by.title, f"mean test {by.title}", lambda one: one.mean),
+        reached("std", "std", f"standard deviation of {by.title} over seeds", lambda one: one.std),
+        reached("low", f"{by.title} from", "lower end of the 95 % interval of the mean", lambda one: one.low),
+        reached("high", "to", "its upper end", lambda one: one.high),
         gain("gain", "gain", "mean difference to the baseline, paired by seed", lambda one: one.mean, 0),
         gain("gain_low", "gain from", "lower end of its 95 % interval", lambda one: one.low),
         gain("gain_high", "to", "its upper end", lambda one: one.high),
@@ -86,15 +100,16 @@ def _over_seeds(groups: Sequence[Group]) -> list[TableColumn]:
     ]
 
 
-def _means(groups: Sequence[Group]) -> list[TableColumn]:
+def _means(groups: Sequence[Group], by: Measure) -> list[TableColumn]:
+    first = [by.held_out, *(name for name in _FIRST if name not in (by.name, "gain"))]
     names = [
-        *(name for name in ("val_accuracy", *_FIRST) if name not in ("accuracy", "gain")),
+        *first,
         *(name for name, column in COLUMNS.items() if column.kind in ("number", "integer")),
     ]
-    left_out = {"accuracy", "gain", "seed", "T", "alpha", "batch", "epoch", "errors"}
+    left_out = {by.name, "gain", "seed", "T", "alpha", "batch", "epoch", "errors"}
     kept = [name for name in dict.fromkeys(names) if name not in left_out]
     means = averages(groups, kept)
-    return [measure(name, means[name].tolist(), shown=name in (*_FIRST, "val_accuracy")) for name in kept]
+    return [measure(name, means[name].tolist(), shown=name in first) for name in kept]
 
 
 def networks(found: Collected) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from distill.results.html.drawing.svg import text_width
@@ -39,10 +40,18 @@ SERIES = (
     Look("c-5", "cross", "1.5 4"),
 )
 
+# Several networks that answer as one.
+_TOGETHER = ("ensemble", "peers", "average")
+
 
 def of_role(role: str) -> Look:
-    """The look of a role; those beyond the usual three share one."""
-    return ROLES.get(role, Look("c-2", "diamond", "9 3 2 3"))
+    """The look of a role: of those beyond the usual three, neighbours such as `peer_2` and `peer_3` differ."""
+    if role in ROLES:
+        return ROLES[role]
+    if role in _TOGETHER:
+        return SERIES[4]
+    number = re.search(r"_(\d+)$", role)
+    return SERIES[1 + (int(number[1]) - 1 if number else 0) % 3]
 
 
 def fits(texts: list[str], size: float = TEXT) -> float:

@@ -41,11 +41,11 @@ def heatmap(outcome: Study, across: str, up: str) -> Figure | None:
         return None
     where = f" ({fixed})" if fixed else ""
     return figure(
-        f"accuracy-by-{across}-and-{up}",
-        f"Accuracy by {across} and {up}{where}",
+        f"{outcome.measure.name}-by-{across}-and-{up}",
+        f"{outcome.measure.title.capitalize()} by {across} and {up}{where}",
         _caption(cells, across, up),
-        lambda width: _drawn(cells, columns, rows, (across, up), outcome.winner, width),
-        [across, up, "seeds", "accuracy_%", "gain_points"],
+        lambda width: _drawn(cells, columns, rows, (across, up), outcome, width),
+        [across, up, "seeds", f"{outcome.measure.name}_%", "gain_points"],
         [
             (x, y, one.accuracy.n, 100 * one.accuracy.mean, one.gain.mean if one.gain else None)
             for (x, y), one in sorted(cells.items())
@@ -72,7 +72,7 @@ def _drawn(
     columns: list[float],
     rows: list[float],
     axes: tuple[str, str],
-    winner: Group | None,
+    outcome: Study,
     width: float,
 ) -> Markup:
     wide = (width - 62) / len(columns)
@@ -88,14 +88,14 @@ def _drawn(
             if one is not None:
                 level = round((_LEVELS - 1) * (one.accuracy.mean - least) / (most - least)) if most > least else 4
                 place = (plot.left + wide * j, top)
-                plot.add(_cell(one, level, place, (wide, high), _place((x, y), *axes), won=one is winner))
+                plot.add(_cell(one, level, place, (wide, high), _place((x, y), *axes), won=one is outcome.winner))
     for j, x in enumerate(columns):
         if wide > 26 or j % 2 == 0:
             middle = plot.left + wide * (j + 0.5)
             plot.add(words(tick_labels([x])[0], (middle, plot.y[0] + 17), "tick", anchor="middle"))
     plot.add(words(keys.title(axes[0]), (sum(plot.x) / 2, plot.y[0] + 38), "title", anchor="middle"))
     plot.add(words(axes[1], (14, sum(plot.y) / 2), "title", anchor="middle", turned=True))
-    return plot.svg(f"Heat map of mean test accuracy over {axes[0]} and {axes[1]}.")
+    return plot.svg(f"Heat map of mean test {outcome.measure.title} over {axes[0]} and {axes[1]}.")
 
 
 def _cell(

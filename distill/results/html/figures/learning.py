@@ -15,9 +15,14 @@ from distill.results.html.drawing.svg import element
 from distill.results.html.evidence import Evidence
 from distill.results.html.figures.figure import Figure, figure
 from distill.results.html.phrases import percent, seeds
+from distill.results.measures import ACCURACY, R2, Measure
 
 _MOST_POINTS = 120
-_NAMES = {"val_accuracy": "validation", "test_accuracy": "test", "train_accuracy": "training"}
+_NAMES = {
+    f"{split}_{measure.name}": name
+    for measure in (ACCURACY, R2)
+    for split, name in (("val", "validation"), ("test", "test"), ("train", "training"))
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def learning(evidence: Evidence) -> list[Figure]:
     if not len(metrics) or not {"role", "epoch"} <= set(metrics.columns):
         return []
     runs = metrics["run"].nunique()
-    found = [_accuracy(metrics, runs), _loss(metrics, runs)]
+    found = [*(_quality(metrics, measure, runs) for measure in (ACCURACY, R2)), _loss(metrics, runs)]
     return [one for one in found if one is not None]
 
 
@@ -60,15 +65,16 @@ def _curves(metrics: pd.DataFrame, column: str, scale: float = 1.0) -> list[_Cur
     return curves
 
 
-def _accuracy(metrics: pd.DataFrame, runs: int) -> Figure | None:
-    judged = next((name for name in ("val_accuracy", "test_accuracy") if _curves(metrics, name)), None)
+def _quality(metrics: pd.DataFrame, measure: Measure, runs: int) -> Figure | None:
+    known, by = measure.name, measure.title
+    judged = next((name for name in (f"val_{known}", f"test_{known}") if _curves(metrics, name)), None)
     if judged is None:
         return None
-    thick, thin = _curves(metrics, judged, 100), _curves(metrics, "train_accuracy", 100)
+    thick, thin = _curves(metrics, judged, 100), _curves(metrics, f"train_{known}", 100)
     ends = ", ".join(f"{curve.role} {percent(curve.mean[-1] / 100)}" for curve in thick)
-    caption = f"{_NAMES[judged].capitalize()} accuracy after the last epoch: {ends}. Thin lines: training.{_over(runs)}"
+    caption = f"{_NAMES[judged].capitalize()} {by} after the last epoch: {ends}. Thin lines: training.{_over(runs)}"
     settled = [value for curve in thick for value in curve.mean[len(curve.mean) // 4 :]]
-    return _figure("learning-accuracy", "Accuracy while learning", caption, thick, thin, "accuracy (%)", settled)
+    return _figure(f"learning-{known}", f"{by.capitalize()} while learning", caption, thick, thin, f"{by} (%)", settled)
 
 
 def _loss(metrics: pd.DataFrame, runs: int) -> Figure | None:

@@ -26,7 +26,7 @@ def means(outcome: Study) -> Figure | None:
     if outcome.winner is not None and all(one is not outcome.winner for one in shown):
         shown[-1] = outcome.winner  # chosen on validation examples, it need not be among the best on test
     shown = sorted([*shown, *others[:6]], key=lambda one: -one.accuracy.mean)
-    header = ["role", "model", "setting", "seeds", "accuracy_%", "low_%", "high_%", "gain_points"]
+    header = ["role", "model", "setting", "seeds", f"{outcome.measure.name}_%", "low_%", "high_%", "gain_points"]
     rows = [
         (
             one.role,
@@ -40,9 +40,11 @@ def means(outcome: Study) -> Figure | None:
         )
         for one in [*others, *settings]
     ]
-    title = "Test accuracy of every setting" if len(settings) > 1 else "Test accuracy"
+    title = f"Test {outcome.measure.title}{' of every setting' if len(settings) > 1 else ''}"
     caption = _caption(settings, others)
-    return figure("accuracy", title, caption, lambda width: _drawn(outcome, shown, width), header, rows, full=True)
+    return figure(
+        outcome.measure.name, title, caption, lambda width: _drawn(outcome, shown, width), header, rows, full=True
+    )
 
 
 def _caption(settings: list[Group], others: list[Group]) -> str:
@@ -73,7 +75,7 @@ def _drawn(outcome: Study, shown: list[Group], width: float) -> Markup:
     plot = Plot(width, 26 + step * len(shown) + 44, left=left, right=fits(values) + 13, top=26, bottom=44)
     near = [one for one in shown if not _is_far(one, shown)]
     scale = around([100 * end for one in near for end in ends(one.accuracy)], *plot.x, margin=0.05)
-    plot.across(scale, "test accuracy (%)", grid=True)
+    plot.across(scale, f"test {outcome.measure.title} (%)", grid=True)
     references = [sole(outcome, role) for role in ("baseline", "teacher")]
     _references(plot, [one for one in references if one is not None and not _is_far(one, shown)], scale)
     for row, one in enumerate(shown):
@@ -90,7 +92,8 @@ def _drawn(outcome: Study, shown: list[Group], width: float) -> Markup:
             label = words(shortened(names[row], left - 18, TEXT), (left - 12, middle + 4), weight, anchor="end")
         value = words(values[row], (width, middle + 4), weight, anchor="end")
         plot.add(group(hit, mark, label, value, tip=_tip(one)))
-    return plot.svg(f"Mean test accuracy with 95 % intervals of {len(shown)} networks; {names[0]} is highest.")
+    what = f"Mean test {outcome.measure.title} with 95 % intervals of {len(shown)} networks"
+    return plot.svg(f"{what}; {names[0]} is highest.")
 
 
 def _is_far(one: Group, shown: list[Group]) -> bool:

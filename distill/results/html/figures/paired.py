@@ -15,6 +15,7 @@ from distill.results.html.drawing.scales import around
 from distill.results.html.drawing.svg import shortened
 from distill.results.html.figures.figure import Figure, figure
 from distill.results.html.phrases import interval, name, p_value, points, seeds
+from distill.results.measures import scores
 from distill.results.statistics import Paired, p_shown
 from distill.results.study import Group, Study
 
@@ -38,7 +39,7 @@ def paired(outcome: Study) -> Figure | None:
         "seed-by-seed",
         "Seed by seed",
         _caption(rows[0]),
-        lambda width: _drawn(rows[:_MOST], width),
+        lambda width: _drawn(rows[:_MOST], outcome.measure.title, width),
         ["comparison", "seed", "difference_points"],
         [(row.name, f"{seed:.0f}", value) for row in rows for seed, value in row.by_seed],
         full=True,
@@ -65,8 +66,8 @@ def _known(pairs: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _differences(first: Group, second: Group) -> list[tuple[float, float]]:
-    other = dict(zip(second.rows["seed"], second.rows["accuracy"], strict=True))
-    own = zip(first.rows["seed"], first.rows["accuracy"], strict=True)
+    other = dict(zip(second.rows["seed"], scores(second.rows), strict=True))
+    own = zip(first.rows["seed"], scores(first.rows), strict=True)
     return [(float(seed), 100 * (value - other[seed])) for seed, value in own if seed in other]
 
 
@@ -80,7 +81,7 @@ def _caption(row: _Row) -> str:
     )
 
 
-def _drawn(rows: list[_Row], width: float) -> Markup:
+def _drawn(rows: list[_Row], by: str, width: float) -> Markup:
     narrow = width < 400
     values = [f"{points(row.paired.mean)} {interval(row.paired, sign=True)}" for row in rows]
     left = 8.0 if narrow else min(fits([row.name for row in rows]) + 18, 320.0)
@@ -94,7 +95,7 @@ def _drawn(rows: list[_Row], width: float) -> Markup:
     plot.add(legend.drawn(4 if narrow else left, 2))
     ends = [value for row in rows for _, value in row.by_seed] + [row.paired.low for row in rows]
     scale = around([*ends, *(row.paired.high for row in rows), 0.0], *plot.x, margin=0.05)
-    plot.across(scale, "difference in test accuracy (points)", grid=True)
+    plot.across(scale, f"difference in test {by} (points)", grid=True)
     plot.add(rule((scale(0), plot.y[0]), (scale(0), plot.y[1]), "zero"))
     for number, row in enumerate(rows):
         middle = top + step * (number + (0.62 if narrow else 0.5))
@@ -116,4 +117,4 @@ def _drawn(rows: list[_Row], width: float) -> Markup:
                 tip=tip,
             )
         )
-    return plot.svg(f"Differences in test accuracy by seed, {len(rows)} comparisons.")
+    return plot.svg(f"Differences in test {by} by seed, {len(rows)} comparisons.")

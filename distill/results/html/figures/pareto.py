@@ -47,11 +47,11 @@ def pareto(outcome: Study, column: str) -> Figure | None:
     label = _WORDS[column][0]
     unit = f" ({COLUMNS[column].unit})" if COLUMNS[column].unit else ""
     return figure(
-        f"accuracy-{label}",
-        f"Accuracy against {label}",
+        f"{outcome.measure.name}-{label}",
+        f"{outcome.measure.title.capitalize()} against {label}",
         _caption(front, column),
-        lambda width: _drawn(kept, front, best, column, f"{label}{unit}, log scale", width),
-        ["role", "model", "setting", f"{label}{unit}", "accuracy_%", "on_front"],
+        lambda width: _drawn(kept, front, best, column, (f"{label}{unit}, log scale", outcome.measure.title), width),
+        ["role", "model", "setting", f"{label}{unit}", f"{outcome.measure.name}_%", "on_front"],
         [
             (one.group.role, one.group.model, one.group.label, one.cost, 100 * one.accuracy, one in front)
             for one in known
@@ -94,16 +94,21 @@ def _told(one: _Point, column: str) -> str:
 
 
 def _drawn(
-    known: Sequence[_Point], front: Sequence[_Point], best: Group | None, column: str, label: str, width: float
+    known: Sequence[_Point],
+    front: Sequence[_Point],
+    best: Group | None,
+    column: str,
+    labels: tuple[str, str],
+    width: float,
 ) -> Markup:
-    roles = [role for role in ("teacher", "baseline", "student") if any(one.group.role == role for one in known)]
+    roles = dict.fromkeys(one.group.role for one in known)
     legend = Legend([Entry(of_role(role), role) for role in roles], width - 60)
     plot = Plot(width, 310 + legend.height, top=legend.height + 14, left=54)
     plot.legend(legend)
     across = around([one.cost for one in known], *plot.x, log=True, margin=0.1)
     up = around([100 * one.accuracy for one in known], *plot.y, margin=0.12)
-    plot.up(up, "test accuracy (%)")
-    plot.across(across, label)
+    plot.up(up, f"test {labels[1]} (%)")
+    plot.across(across, labels[0])
 
     def place(one: _Point) -> tuple[float, float]:
         return across(one.cost), up(100 * one.accuracy)
@@ -120,4 +125,5 @@ def _drawn(
     told.sort(key=lambda each: (each.group is not best, each not in front))
     area = (plot.x[0], plot.y[1] - 6, plot.x[1] + 10, plot.y[0])
     plot.add(named([(place(one), name(one.group)) for one in told], [place(one) for one in known], area))
-    return plot.svg(f"Test accuracy over {label}: {len(front)} of {len(known)} networks are on the Pareto front.")
+    what = f"Test {labels[1]} over {labels[0]}"
+    return plot.svg(f"{what}: {len(front)} of {len(known)} networks are on the Pareto front.")

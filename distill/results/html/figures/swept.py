@@ -44,11 +44,11 @@ def swept(outcome: Study, key: str) -> Figure | None:
         caption += f" Shown are the {len(drawn)} best of {len(lines)} lines."
     caption += " Bands are 95 % intervals of the mean." if several else ""
     return figure(
-        f"accuracy-by-{key}",
-        f"Accuracy by {keys.title(key)}",
+        f"{outcome.measure.name}-by-{key}",
+        f"{outcome.measure.title.capitalize()} by {keys.title(key)}",
         caption,
         lambda width: _drawn(outcome, drawn, key, width),
-        [key, "other keys", "seeds", "accuracy_%", "low_%", "high_%"],
+        [key, "other keys", "seeds", f"{outcome.measure.name}_%", "low_%", "high_%"],
         [
             (at, each.name, one.accuracy.n, 100 * one.accuracy.mean, 100 * one.accuracy.low, 100 * one.accuracy.high)
             for each in lines
@@ -100,7 +100,7 @@ def _drawn(outcome: Study, lines: list[_Line], key: str, width: float) -> Markup
     at = sorted({value for each in lines for value, _ in each.along})
     across = around(at, *plot.x, log=is_geometric(at), margin=0.05)
     up = around([*heights, *(100 * one.accuracy.mean for _, one in references)], *plot.y)
-    plot.up(up, "test accuracy (%)")
+    plot.up(up, f"test {outcome.measure.title} (%)")
     plot.across(across, keys.title(key), at if len(at) <= 10 else None)
     for role, one in references:
         height = up(100 * one.accuracy.mean)
@@ -109,7 +109,7 @@ def _drawn(outcome: Study, lines: list[_Line], key: str, width: float) -> Markup
     for each in reversed(lines):
         _line(plot, each, looks[each.name], across, up, key)
     named = f", a line for each of {len(lines)} settings" if len(lines) > 1 else ""
-    return plot.svg(f"Mean test accuracy over {keys.title(key)}{named}.")
+    return plot.svg(f"Mean test {outcome.measure.title} over {keys.title(key)}{named}.")
 
 
 def _line(plot: Plot, each: _Line, look: Look, across: Scale, up: Scale, key: str) -> None:
