@@ -25,23 +25,23 @@ def consistency_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     return F.mse_loss(student_logits.float().softmax(dim=1), teacher_logits.detach().float().softmax(dim=1))
 
 
-def average_decay(step: int, decay: float) -> float:
-    """How much of the average stays at a step: less in the first ones, when the average is of little.
+def average_decay(step: int | Tensor, decay: float) -> Tensor:
+    """How much of the average stays at a step, a scalar: less in the first ones, when the average is of little.
 
     Args:
-        step: From 1.
+        step: From 1; a tensor stays on its device, so that nobody waits for it.
         decay: Its largest value, 0..1.
     """
-    return min(1 - 1 / (step + 1), decay)
+    return torch.as_tensor(1 - 1 / (step + 1)).clamp(max=decay)
 
 
-def moved_average(average: Tensor, value: Tensor, decay: float) -> Tensor:
+def moved_average(average: Tensor, value: Tensor, decay: float | Tensor) -> Tensor:
     """`decay * average + (1 - decay) * value`.
 
     Args:
         average: Of a parameter, any shape.
         value: The parameter now, of the same shape.
-        decay: 0..1.
+        decay: 0..1, a scalar.
     """
     return torch.lerp(value, average, decay)
 
