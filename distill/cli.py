@@ -68,11 +68,11 @@ def _interrupted(error: KeyboardInterrupt, words: list[str]) -> int:
     number = getattr(error, "number", 2)
     for again in (signal.SIGINT, signal.SIGTERM):  # all is said and kept: one more would only leave a traceback
         signal.signal(again, signal.SIG_IGN)
-    if words[:1] == ["train"]:
+    if words[:1] in (["train"], ["search"]):
         folder = getattr(error, "folder", None)
         from distill.training import torchrun
 
-        alone = torchrun.processes() == 1  # torchrun is given the whole command again
+        alone = torchrun.processes() == 1 and words[0] == "train"  # torchrun is given the whole command again
         resume = f", or distill train resume={_near(folder)}," if folder is not None and alone else ""
         print(
             f"distill: stopped; everything up to here is kept: give the same command again{resume} to continue.",

@@ -12,6 +12,7 @@ distill: does knowledge distillation help here, by how much, and what does the s
 Usage
   distill train [group=option] [key=value] ...   train teacher, baseline and distilled student, and compare
   distill train resume=FOLDER                    continue a run or sweep that was interrupted
+  distill search space=NAME [budget.params=N]    which student: the best of each size under a budget
   distill watch [PATH]                           how far running sweeps and runs are, live
   distill report [PATH ...]                      tables, verdict, plots and pages (HTML, LaTeX ...) from run folders
   distill inspect RUN [T=1,3,10]                 what the teacher knows: soft targets, classes alike, disagreements
@@ -19,7 +20,7 @@ Usage
   distill predict RUN INPUT ...                  label pictures with a network of a run
   distill export RUN [--format onnx,...]         the student as a file for other programs, checked
   distill card RUN                               a model card from what a run recorded
-  distill list KIND [NAME]                       models, datasets, methods, hparams, experiments or trackers
+  distill list KIND [NAME]                       models, datasets, methods, hparams, experiments, trackers or spaces
   distill store ls | rm NAME ...                 the trained networks that are kept for reuse
   distill COMMAND --help                         more about one of them
   distill --version
@@ -29,7 +30,7 @@ Examples
   distill train -m T=1,2,4,8 alpha=0.3,0.7
   distill report outputs/sweeps
 
-Results land in outputs/: runs/<time>/ for each run, sweeps/<time>/ for each sweep, store/ for networks.
+Results land in outputs/: runs/<time>/ for each run, likewise sweeps/ and searches/; store/ keeps the networks.
 Completion of commands, groups and keys: eval "$(distill -sc install=bash)"."""
 
 

@@ -1,0 +1,1 @@
+"""Which student: candidates of a space under a budget, trained under distillation, and the best of each size."""
