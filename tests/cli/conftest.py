@@ -11,7 +11,6 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from distill import cli
-from distill.training import latency
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,6 @@ def distill(tmp_path, monkeypatch, capfd) -> Callable[..., Ended]:
     """`distill("train", "T=0")` runs that command line in `tmp_path`."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(latency, "_REPEATS", 5)  # timing takes longer than training here, and no test looks at times
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> Ended:
@@ -59,7 +57,6 @@ def trained(tmp_path_factory) -> Path:
     words = ["hparams=smoke", "dataset.val_fraction=0.2", "verbosity=quiet"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HYDRA_FULL_ERROR", "1")
-        patch.setattr(latency, "_REPEATS", 5)  # timing takes longer than training here
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["distill", "train", *words])
         GlobalHydra.instance().clear()

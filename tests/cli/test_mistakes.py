@@ -34,7 +34,7 @@ def refused(ended: Any, *fragments: str) -> None:
 @pytest.mark.parametrize(
     ("line", "fragments"),
     [
-        ("tarin", ["'tarin'", "did you mean 'train'?", "train, list, watch, report"]),
+        ("tarin", ["'tarin'", "did you mean 'train'?", "train, list, search, watch, report"]),
         ("--hlep", ["'--hlep'", "did you mean '--help'?"]),
         ("help trian", ["'trian'", "did you mean 'train'?"]),
         ("list", ["models|datasets|methods|hparams|experiments"]),
@@ -56,6 +56,8 @@ def refused(ended: Any, *fragments: str) -> None:
         ("train dataset=mnits", ["dataset=mnits", "did you mean 'mnist'?", "cifar10, cifar100, digits"]),
         ("train hparams=smok", ["hparams=smok", "did you mean 'smoke'?"]),
         ("train experiment=nope", ["experiment=nope"]),
+        ("train -m hydra.sweeper.params={T:1}", ["hydra.sweeper.params={T:1}", "config file", "-m T=1,2"]),
+        ("train -m +hydra.sweeper.params.T=3", ["hydra.sweeper.params.T=3", "config file", "-m T=1,2"]),
         ("train T=2 experiment=null", ["experiment=null", "distill list"]),
         ("train model@teacher=mlp method=3", ["method=3", "distill list"]),
         ("list methods hintn", ["'hintn'", "did you mean 'hinton'?"]),

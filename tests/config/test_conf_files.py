@@ -20,6 +20,8 @@ from distill.methods import methods
 REQUIRED = {
     "imagefolder": ["dataset.path=pictures"],
     "tensors": ["dataset.path=mine.npz"],
+    "synthetic_regression": ["method=regression"],
+    "regression": ["dataset=synthetic_regression"],
     "resnet50_mobilenetv2": ["dataset.path=pictures"],
     "imagenet/resnet34_resnet18": ["dataset.path=pictures"],
     "import": [f"{network}.path=distill.models.networks.mlp:build" for network in ("teacher", "student")],
@@ -87,7 +89,7 @@ def test_hparams_list_every_key_with_the_default_of_the_code():
     roles = {role: values.pop(role) for role in ("teacher", "student")}
     assert values.pop("limit_test") == defaults(DatasetOptions)["limit_test"]
     assert set(values) == own_keys(Hparams)
-    references = {key: f"${{{key}}}" for key in ("precision", "select")}
+    references = {key: f"${{{key}}}" for key in ("precision", "select", "sampler")}
     assert values == {**default_values(Hparams, values), **references}
     assert roles == {role: {key: f"${{..{key}}}" for key in values} for role in roles}
 

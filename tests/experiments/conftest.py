@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from forked import Forked
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
@@ -26,7 +24,6 @@ from distill.data import datasets
 from distill.methods import methods
 from distill.models import models
 from distill.tracking import trackers
-from distill.training import latency
 
 
 @dataclass(frozen=True)
@@ -68,12 +65,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(autouse=True)
-def little_timing(monkeypatch) -> None:
-    """Timing networks for the table takes longer than training them here, and no test looks at times."""
-    monkeypatch.setattr(latency, "_REPEATS", 5)
-
-
 @pytest.fixture
 def train(tmp_path, monkeypatch, capfd) -> Callable[..., Left]:
     """`train("T=2")` runs `distill train T=2` in this process; the newest run or sweep folder comes back."""
@@ -94,27 +85,9 @@ def train(tmp_path, monkeypatch, capfd) -> Callable[..., Left]:
 
 
 @pytest.fixture
-def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
+def start(tmp_path) -> Callable[..., Forked]:
     """`start("T=2")` begins `distill train T=2` in a process of its own."""
-
-    return partial(_begin, tmp_path, ())
-
-
-@pytest.fixture
-def together(tmp_path) -> Callable[..., subprocess.Popen[str]]:
-    """`together("T=2")` begins `distill train T=2` in two processes that share it."""
-    return partial(_begin, tmp_path, ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"))
-
-
-def _begin(folder: Path, before: tuple[str, ...], *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", *before, "distill", "train", *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE if before else subprocess.DEVNULL,  # torchrun mixes both streams anyway
-        stderr=subprocess.STDOUT if before else subprocess.PIPE,
-        text=True,
-    )
+    return lambda *words: Forked(words, tmp_path)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ def sentence(left) -> str:
     return line.removeprefix("distill: ")
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_disk_that_fills_up_at_any_file_costs_nothing_that_was_there(train, tmp_path, monkeypatch):
     written = {
         "config.resolved.yaml": "output",

@@ -75,6 +75,7 @@ def test_of_very_many_jobs_each_value_is_checked(monkeypatch):
     monkeypatch.setattr(grid, "_ALL_OF_THEM", 5)
     checked: list[DictConfig] = []
     monkeypatch.setattr(grid, "check", lambda job, registries: checked.append(job))
+    monkeypatch.setattr(grid, "plan", lambda config: [])
     assert found("T=1,2,3", "alpha=0.1,0.2", "seed=5,6") == []
     assert [(job["T"], job.alpha, job.seed) for job in checked] == [
         (1, 0.1, 5),

@@ -13,14 +13,13 @@ LONG = ("hparams.teacher.epochs=60", "hparams.student.epochs=30", "teacher.dropo
 
 def _stopped(process, role: str, number: signal.Signals) -> tuple[int, int]:
     """The first epoch of a network that the process told of, when it gets the signal; and how it ended."""
-    assert process.stderr is not None
-    for line in process.stderr:
+    for line in process.said:
         if line.startswith(role) and " epoch " in line:
             process.send_signal(number)
             break
     else:
         pytest.fail(f"the {role} was not trained")
-    process.communicate()
+    process.ended()
     return int(line.split("epoch")[1].split("/")[0]), process.returncode
 
 
@@ -35,7 +34,7 @@ def test_a_stopped_run_continues_to_the_weights_of_one_that_was_not(start, train
     assert epoch > 1
 
     process = start(*LONG)
-    _, said = process.communicate()
+    said = process.ended()
     assert process.returncode == 0, said
     assert "teacher   epoch  1/60" not in said
     assert list((tmp_path / "outputs" / "store").glob("*.partial")) == []

@@ -72,16 +72,16 @@ def test_any_student_takes_the_classifier_of_any_teacher(train, teacher, student
 def test_a_stopped_training_goes_on_bit_for_bit(train, tmp_path, monkeypatch):
     words = (*SIMKD, "model@teacher=resnet8", "model@student=cnn_student", "checkpoint.minutes=0.0001")
     asked: list[int] = []
-    right = evaluate.right
+    total = evaluate.total
 
     def interrupted(network, *rest, **more):
         asked.append(int(any(name.startswith("projector") for name, _ in network.named_parameters())))
         if sum(asked) == 1:
             signal.raise_signal(signal.SIGTERM)
-        return right(network, *rest, **more)
+        return total(network, *rest, **more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(evaluate, "right", interrupted)
+        patched.setattr(evaluate, "total", interrupted)
         assert train(*words).code == 128 + signal.SIGTERM
     assert list((tmp_path / "outputs" / "store").glob("student-*.partial/*"))
     ended = train(*words)

@@ -2,6 +2,7 @@
 
 import importlib
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,11 +26,12 @@ def stopped(left, number: signal.Signals) -> None:
     assert "Traceback" not in left.said
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize(
     ("moment", "times", "number"),
     [
         ("distill.experiments.run.loaded", 1, signal.SIGTERM),
-        ("distill.training.evaluate.right", 1, signal.SIGINT),
+        ("distill.training.evaluate.total", 1, signal.SIGINT),
         ("distill.training.checkpoint.save", 1, signal.SIGTERM),
         ("distill.experiments.obtain.measure", 1, signal.SIGTERM),
         ("distill.experiments.obtain.measure", 2, signal.SIGINT),  # the second is one too many to be polite
@@ -67,8 +69,9 @@ def test_a_signal_ends_the_wait_for_another_process(train, tmp_path, monkeypatch
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_while_torch_is_imported_leaves_no_traceback(number, start, tmp_path):
-    process = start(*SMOKE)
+def test_a_signal_while_torch_is_imported_leaves_no_traceback(number, tmp_path):
+    words = [sys.executable, "-m", "distill", "train", *SMOKE]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     maps = Path(f"/proc/{process.pid}/maps")
     while process.poll() is None and "libtorch" not in maps.read_text():
         pass

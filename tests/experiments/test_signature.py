@@ -59,6 +59,12 @@ def usual(configure):
         ("model@student=mlp_64", {BASELINE, STUDENT}),
         ("dataset.val_fraction=0.1", ALL),
         ("dataset.limit_train=500", ALL),
+        ("dataset.imbalance=10", ALL),
+        ("dataset.labelled=200", ALL),
+        ("sampler=balanced", ALL),
+        ("hparams.hard_loss=weighted", ALL),
+        ("hparams.teacher.sampler=balanced", {TEACHER, STUDENT}),
+        ("hparams.student.hard_loss=logit_adjusted", {BASELINE, STUDENT}),
         ("dataset.label_noise=0.1", ALL),
         ("dataset.augment=jitter", ALL),
         ("dataset.cutout=2", ALL),
@@ -83,6 +89,8 @@ def test_what_determines_the_weights_changes_the_signature_of_those_it_concerns(
         "output=elsewhere",
         "store.dir=elsewhere",
         "store.reuse=false",
+        "sampler=natural",
+        "hparams.hard_loss=plain",
         "dataset.jitter=3",
         "dataset.padding=2",
         "T=4.0",
@@ -101,7 +109,9 @@ def test_which_epoch_is_kept_counts_unless_it_is_the_last(configure):
     assert changed(before, signatures(configure(held_out, "hparams.student.select=best_val"))) == {BASELINE, STUDENT}
     config = configure(held_out)
     node = plan(config)[0]
-    assert "select" not in ingredients(node, config.dataset, load(config.dataset), "auto", [])["hparams"]
+    made_of = ingredients(node, config.dataset, load(config.dataset), "auto", [])
+    assert not {"select", "sampler", "hard_loss"} & set(made_of["hparams"])
+    assert not {"imbalance", "labelled"} & set(made_of["data"])
 
 
 def test_the_size_of_an_augmentation_counts_once_it_is_on(configure):

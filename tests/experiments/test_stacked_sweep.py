@@ -51,6 +51,7 @@ def _moments(output: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_stacked_sweep_gives_the_table_of_a_sweep_one_by_one(train, tmp_path, read_table):
     alone = train(*SMOKE, *GRID, "output=alone")
     alone = type(alone)(next((tmp_path / "alone" / "sweeps").iterdir()), alone.code)
@@ -199,7 +200,7 @@ def test_a_sweep_that_died_ends_as_if_it_had_not(train, tmp_path, monkeypatch):
 def test_two_sweeps_at_once_train_every_network_once(start, tmp_path, read_table):
     words = (*STACKED, "T=1,4")
     running = [start(*words) for _ in range(2)]
-    assert [process.communicate()[1] and process.returncode for process in running] == [0, 0]
+    assert [process.ended() and process.returncode for process in running] == [0, 0]
     tables = [read_table(path) for path in (tmp_path / "outputs" / "sweeps").glob("*/*/results.csv")]
     trained = Counter(row["role"] for rows in tables for row in rows if row["reused"] == "false")
     assert trained == {"teacher": 1, "baseline": 1, "student": 2}
@@ -209,11 +210,10 @@ def test_sigterm_saves_the_stack_and_the_same_command_goes_on(start, tmp_path):
     words = (*STACKED, *GRID, "hparams.student.epochs=2000")
     first = start(*words)
     store = tmp_path / "outputs" / "store"
-    deadline = time.monotonic() + 60
-    while not list(store.glob("stack-*.partial/checkpoint.pt")) and time.monotonic() < deadline:
+    while not list(store.glob("stack-*.partial/checkpoint.pt")) and first.returncode is None:
         time.sleep(0.05)
     first.send_signal(signal.SIGTERM)
-    _, said = first.communicate(timeout=60)
+    said = first.ended()
     assert first.returncode == 143
     assert "give the same command again" in said
     state = checkpoint.load(next(store.glob("stack-*.partial/checkpoint.pt")), pytest.fail)

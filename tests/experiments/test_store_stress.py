@@ -29,16 +29,15 @@ def test_eight_processes_with_one_sweep_train_every_network_once(start, tmp_path
     victim = processes.pop()
     outputs = tmp_path / "outputs"
     looking = [sys.executable, "-m", "distill", "report", "outputs", "-o", "looked"]
-    assert victim.stderr is not None
-    for line in victim.stderr:
+    for line in victim.said:
         if line.startswith("teacher"):  # it holds a lock now, or is about to
             break
     victim.kill()
-    victim.communicate()
+    victim.ended()
     looked = subprocess.run(looking, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert looked.returncode == 0, looked.stderr
     for process in processes:
-        _, said = process.communicate()
+        said = process.ended()
         assert process.returncode == 0, said
 
     (cut_short,) = [folder for folder in (outputs / "sweeps").iterdir() if not (folder / "results.csv").exists()]

@@ -1,12 +1,16 @@
 """Two processes that train one network together, against one that trains it alone."""
 
 import json
+import os
 import signal
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Forked
 
 from distill.models import weights
 
@@ -21,8 +25,14 @@ RUN = (
 )
 
 
-def _ended(process: subprocess.Popen[str]) -> str:
-    said, _ = process.communicate()
+@pytest.fixture
+def together(tmp_path) -> Callable[..., Forked]:
+    """`together("T=2")` begins `distill train T=2` in two processes that share it."""
+    return lambda *words: Forked(words, tmp_path, processes=2)
+
+
+def _ended(process: Forked) -> str:
+    said = process.ended()
     assert process.returncode == 0, said
     return said
 
@@ -32,9 +42,13 @@ def _run(output: Path) -> Path:
     return record.parent
 
 
-def test_two_processes_give_the_table_of_one(together, train, read_table, tmp_path):
-    said = _ended(together(*RUN, "output=two"))
-    assert said.count("In this one run") == 1
+def test_two_processes_give_the_table_of_one(train, read_table, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "distill"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words = [*torchrun, "train", *RUN, "output=two"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("In this one run") == 1
     alone = train(*RUN)
     two = _run(tmp_path / "two")
     assert json.loads((two / "run.json").read_text())["processes"] == 2
@@ -69,10 +83,9 @@ def test_two_processes_teach_features_as_one_does(together, train, read_table, t
 def test_two_processes_that_are_stopped_continue_to_the_same_bits(together, tmp_path):
     words = ("hparams.epochs=20", "teacher.dropout=0.2", "dataset.augment=jitter", "model@teacher=mlp_64")
     process = together(*words, "output=stopped")
-    assert process.stdout is not None
-    seen = next(line for line in process.stdout if line.startswith("teacher   epoch "))
+    seen = next(line for line in process.said if line.startswith("teacher   epoch "))
     process.send_signal(signal.SIGTERM)
-    process.communicate()
+    process.ended()
     assert process.returncode != 0
     record = json.loads((_run(tmp_path / "stopped") / "run.json").read_text())
     assert record["status"] == "interrupted", seen
@@ -88,7 +101,7 @@ def test_two_processes_that_are_stopped_continue_to_the_same_bits(together, tmp_
 
 def test_a_mistake_is_told_once(together, tmp_path):
     process = together("T=0")
-    said, _ = process.communicate()
+    said = process.ended()
     assert process.returncode != 0
     assert said.count("distill: T=0 is not allowed: it must be greater than 0.") == 1
     assert "stopped" not in said

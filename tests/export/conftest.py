@@ -16,7 +16,6 @@ from hydra.core.global_hydra import GlobalHydra
 
 from distill import cli
 from distill.experiments.saved import open_run
-from distill.training import latency
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ def _give(home: Path, *words: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.setattr(sys, "argv", ["distill", *words])
-        patch.setattr(latency, "_REPEATS", 5)  # timing takes longer than training here, and no test looks at times
         GlobalHydra.instance().clear()
         with pytest.raises(SystemExit) as ended:
             cli.main()

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from distill.methods.dafl import class_balance_loss
-from distill.methods.deepinversion import competition_loss, statistics_loss
 from distill.methods.dml import mutual_loss
 from distill.methods.gkd import generalized_jsd_loss
+from distill.methods.inversion import competition_loss, statistics_loss
 from distill.methods.mean_teacher import average_decay, consistency_loss, ramp_up
 from distill.methods.minilm import relation_loss
 from distill.methods.one import Gate, branch_loss, ensemble_logits

@@ -106,3 +106,9 @@ def test_two_free_weights_hold_alpha_as_a_special_case():
 def test_large_logits_stay_finite():
     loss = soft_target_loss(torch.tensor([[3e4, -3e4]]), torch.tensor([[-3e4, 3e4]]), 1.0)
     assert loss.item() == pytest.approx(6e4)
+
+
+@pytest.mark.parametrize("name", ["hinton", "dkd", "nkd", "dist"])
+def test_a_temperature_beyond_all_numbers_makes_a_loss_that_is_not_finite_and_no_error(name):
+    told = losses(name, logits(1), logits(2), T=1e200)
+    assert not all(value.isfinite() for value in told.values())

@@ -8,9 +8,9 @@ from evidence import Vectors, reference
 from torch import Tensor, nn
 
 from distill.methods.dafl import activation_loss, class_balance_loss, one_hot_loss
-from distill.methods.deepinversion import image_norm, statistics_loss, total_variation
 from distill.methods.dml import mutual_loss
 from distill.methods.gkd import generalized_jsd_loss
+from distill.methods.inversion import image_norm, statistics_loss, total_variation
 from distill.methods.logits import logit_matching_loss
 from distill.methods.mean_teacher import average_decay, consistency_loss, moved_average, ramp_up
 from distill.methods.minilm import relation_loss
@@ -19,7 +19,7 @@ from distill.methods.soft_targets import soft_target_loss
 from distill.methods.tinybert import attention_loss, hidden_loss, soft_cross_entropy
 
 
-@reference("dml", without={"K3_net2_kl_sum": "the code's 1e-8 in its logarithms moves the gradient by 1.03e-4"})
+@reference("dml", "dml", without={"K3_net2_kl_sum": "the code's 1e-8 in its logarithms moves the gradient by 1.03e-4"})
 def mutual_learning(vectors: Vectors) -> dict[str, Tensor]:
     networks = [vectors[f"logits_{number}"] for number in range(3)]
     found = {f"ce_{number}": F.cross_entropy(logits, vectors["labels"]) for number, logits in enumerate(networks)}
@@ -34,7 +34,7 @@ def mutual_learning(vectors: Vectors) -> dict[str, Tensor]:
     return found
 
 
-@reference("one")
+@reference("one", "one")
 def branches(vectors: Vectors) -> dict[str, Tensor]:
     gate = Gate(32, 3)
     parameters = {
@@ -54,7 +54,7 @@ def branches(vectors: Vectors) -> dict[str, Tensor]:
     return {"loss_ce": hard, "loss_kl": soft, "loss": hard + weight * soft}
 
 
-@reference("mean_teacher")
+@reference("mean_teacher", "ema")
 def mean_teacher(vectors: Vectors) -> dict[str, Tensor]:
     average, states = vectors["ema_init"], vectors.aux("ema_after_step").float()
     for step, (parameters, expected) in enumerate(zip(vectors["student_params"], states, strict=True), start=1):
@@ -88,7 +88,11 @@ def generalised_divergence(vectors: Vectors) -> dict[str, Tensor]:
     return found
 
 
-@reference("deepinversion", without={"adi": "the code reverses the divergences of the paper and clamps probabilities"})
+@reference(
+    "deepinversion",
+    "deepinversion",
+    without={"adi": "the code reverses the divergences of the paper and clamps probabilities"},
+)
 def pictures_from_statistics(vectors: Vectors) -> dict[str, Tensor]:
     hyper, images = vectors.hyper, vectors["image"]
     norms = [
@@ -114,7 +118,7 @@ def pictures_from_statistics(vectors: Vectors) -> dict[str, Tensor]:
     }
 
 
-@reference("dafl")
+@reference("dafl", "dafl")
 def generator(vectors: Vectors) -> dict[str, Tensor]:
     hyper, teacher = vectors.hyper, vectors["logits_t"]
     sure, balance, active = one_hot_loss(teacher), class_balance_loss(teacher), activation_loss(vectors["feat_t"])

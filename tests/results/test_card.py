@@ -11,7 +11,7 @@ import yaml
 from distill.errors import DistillError
 from distill.results.card.page import page
 
-from .conftest import three
+from .conftest import network, three
 
 HPARAMS = {"epochs": 4, "optimizer": "adamw", "grad_clip": None, "limit_examples": None}
 CONFIG = {
@@ -151,3 +151,24 @@ def test_what_is_no_finished_run_has_no_card(run, leave, tmp_path):
         page(leave("failed", None, status="failed", error="boom"))
     with pytest.raises(DistillError, match="does not say what was trained"):
         page(leave("old", three()))
+
+
+def test_of_networks_between_teacher_and_student_it_claims_no_more_than_is_known(leave):
+    between = [
+        {**network("generation_1", 0.95, 1_276_810, "g", method="ban", T=1.0, alpha=0.5), "device": "cpu"},
+        {**network("ensemble", 0.96, 2_553_620, "e"), "device": "cpu"},
+    ]
+    device = {"name": "cpu", "processor": "x", "platform": "y"}
+    rows = [*three(method="ban"), *between]
+    folder = leave("run", rows, dataset=DATA, seed=0, finished="2026-11-21", device=device)
+    (folder / "config.resolved.yaml").write_text(yaml.safe_dump({**CONFIG, "method": {"name": "ban", "T": 1.0}}))
+
+    def told(role: str) -> str:
+        return " ".join(page(folder, role)[0].split())
+
+    assert "taught on digits with the method `ban` (T=1, alpha=0.5)" in told("generation_1")
+    assert "| `method.T` | `1.0` |" in told("generation_1")
+    assert "parameters, the mean answer of several networks of its run." in told("ensemble")
+    # Whether the teacher or a generation taught it, the record does not say.
+    assert "parameters, taught on digits with the method `ban`" in told("student")
+    assert "the teacher of the run classifies" in told("student")

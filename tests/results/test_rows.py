@@ -15,7 +15,8 @@ def test_columns_are_those_of_the_design_in_order():
     costs = "params adapters compression size_mb flops latency_ms latency_p99_ms throughput latency_batch_ms"
     costs += " latency_batch_p99_ms throughput_batch batch"
     right = "accuracy top5 errors accuracy_prior shift_prior accuracy_oracle shift_oracle"
-    right += " accuracy_head accuracy_mid accuracy_tail val_accuracy nll brier ece ece_scaled temperature"
+    right += " accuracy_head accuracy_mid accuracy_tail forgetting val_accuracy r2 rmse val_r2 val_rmse"
+    right += " nll brier ece ece_scaled temperature"
     faithful = "agreement kl agreement_wrong train_agreement train_kl train_agreement_wrong"
     derived = "gain recovered epochs epoch seconds memory_mb energy_wh precision device reused signature error"
     assert list(COLUMNS) == f"{identity} {costs} {right} {faithful} {derived}".split()

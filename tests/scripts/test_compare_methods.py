@@ -12,11 +12,11 @@ from types import ModuleType
 
 import pytest
 
-from distill.config import tree
+from distill.methods import methods
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "compare_methods.py"
-# Nothing to learn from, and a student of its own.
-LEFT_OUT = {"none", "deit"}
+# Nothing to learn from, a student of its own, numbers instead of classes, and two that came after the comparison.
+LEFT_OUT = {"none", "deit", "regression", "adversarial", "self_distill"}
 TINY = (
     *("dataset=digits", "dataset.limit_train=64", "dataset.limit_transfer=32", "dataset.limit_test=40"),
     *("teacher.channels=[4,4,4]", "teacher.hidden=8", "hparams.teacher.epochs=1", "hparams.student.epochs=1"),
@@ -38,7 +38,9 @@ def script() -> ModuleType:
 
 def test_every_method_is_compared_once(script):
     listed = script._methods()
-    assert sorted(listed) == sorted({choice.name for choice in tree.choices("method")} - LEFT_OUT)
+    # Other plans are other questions than which loss one teacher teaches one student with best.
+    alike = {name for name in methods.names() if not methods.find(name).factory.arranges()}
+    assert sorted(listed) == sorted(alike - LEFT_OUT)
 
 
 def test_each_is_tuned_with_as_many_values_and_its_default_is_one_of_them(script):
@@ -54,7 +56,7 @@ def test_the_number_chosen_is_the_best_on_validation_pictures_and_the_table_is_o
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,6 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from distill import cli
-from distill.training import latency
 
 TINY = ("hparams=smoke", "dataset.val_fraction=0.2", "verbosity=quiet")
 
@@ -33,7 +32,6 @@ class Left:
 def train(tmp_path, monkeypatch, capfd) -> Callable[..., Left]:
     """`train("tracker=csv")` runs a tiny `distill train` in `tmp_path`; with `-m`, a tiny sweep."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    monkeypatch.setattr(latency, "_REPEATS", 5)  # timing takes longer than training here, and no test looks at times
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> Left:

@@ -29,8 +29,8 @@ def go_on(tmp_path) -> Callable[..., Tracker]:
     return opened
 
 
-def epochs(*numbers: int) -> list[dict[str, Any]]:
-    return [{"role": "student", "epoch": number, "step": number, "loss": 1.0 / number} for number in numbers]
+def epochs(*numbers: int, role: str = "student") -> list[dict[str, Any]]:
+    return [{"role": role, "epoch": number, "step": number, "loss": 1.0 / number} for number in numbers]
 
 
 def test_csv(train, go_on, tmp_path):
@@ -116,9 +116,14 @@ def test_mlflow(train, go_on, tmp_path):
 
     tracker = go_on("mlflow", left.jobs[0], uri=str(store), experiment="mine")
     tracker.log(epochs(1, 2, 3))  # two of which the job itself has told
+    tracker.log(epochs(1, 2, role="peer_2"))
+    tracker.close("interrupted", "SIGINT")
+    tracker = go_on("mlflow", left.jobs[0], uri=str(store), experiment="mine")
+    tracker.log(epochs(1, 2, 3, role="peer_2"))
     tracker.close("interrupted", "SIGTERM")
     run = client.get_run(runs[0].info.run_id)
     assert [epoch for epoch, _ in told(run, "student/loss")] == [1, 2, 3]
+    assert [epoch for epoch, _ in told(run, "peer_2/loss")] == [1, 2, 3]
     assert (run.info.status, run.data.tags["error"]) == ("KILLED", "SIGTERM")
     assert len(client.search_runs([experiment.experiment_id])) == 2
 
@@ -171,11 +176,13 @@ def test_wandb_offline(train, go_on, tmp_path, monkeypatch):
         place.mkdir()
         (place / file).touch()
     tracker = go_on("wandb", job, dir=str(folder))
-    tracker.log(epochs(1, 2, 3))
+    tracker.log([*epochs(1, 2, 3), *epochs(1, 2, role="peer_2")])
     tracker.close("failed", "The loss is nan.")
     wandb.teardown()
     uploaded, fresh = sorted(path.name for path in folder.glob(f"wandb/*-{identity}"))
     assert uploaded == f"offline-run-20261121_000002-{identity}"
     told = list(messages(folder / "wandb" / fresh / f"run-{identity}.wandb"))
     assert points(told, "student", "loss") == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
+    assert points(told, "peer_2", "loss") == [(1, 1.0), (2, 0.5)]
+    assert {each.metric.glob_name for each in told} >= {"student/*", "peer_2/*"}  # each over epochs of its own
     assert [each.exit.exit_code for each in told if each.WhichOneof("record_type") == "exit"] == [1]

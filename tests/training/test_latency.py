@@ -7,6 +7,8 @@ from torch import nn
 from distill.training.latency import latency, summary
 from distill.training.precision import Precision
 
+pytestmark = pytest.mark.usefixtures("unhurried")
+
 FP32 = Precision("fp32", torch.device("cpu"))
 
 
