@@ -78,6 +78,5 @@ def shown(split: Split, options: DatasetOptions) -> Split:
 
 
 def unlabelled(data: Dataset, options: DatasetOptions, argument: str) -> Dataset:
-    """The data set as a student sees it that learns from examples without a label, too."""
-    assert data.pool is not None, "it has some only where labels are hidden"
-    return replace(data, transfer=data.pool)
+    """The data set as a student sees it that learns from examples without a label, too, if there are such."""
+    return data if data.pool is None else replace(data, transfer=data.pool)

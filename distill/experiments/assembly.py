@@ -106,7 +106,7 @@ class Assembly:
         batches = self._learned(node, node.hparams.batch_size, seed, method, live)
         if self._seen(node).targets is None:
             classes = self._seen(node).class_count
-            method.hard_labels = hard_labels(node.hparams.hard_loss, batches.split.labels, classes)
+            method.hard_labels = hard_labels(node.hparams.hard_loss, batches.split.labels.to(self._device), classes)
         if tapped is not None or meets(method):
             torch.manual_seed(stream_seed(seed, "adapters"))
             with (live.precision if live else self._precision(node, network)).autocast():
@@ -128,6 +128,7 @@ class Assembly:
             minutes=self._config.checkpoint.minutes,
             world=self._world,
             targets=self._seen(node).targets,
+            tasks=self._seen(node).tasks,
         )
 
     def _method(self, node: Node) -> Method:

@@ -62,6 +62,8 @@ class Measuring:
         rows: list[Row] = []
         told: tuple[Tensor, tuple[str, ...]] | None = None  # the teacher's logits, and for which classes
         before = _table(run)
+        together = "student" in run.nodes and run.nodes["student"].parents[:1] == ("ensemble",)
+        taught_by = "ensemble" if together else "teacher"
         for role in roles:
             node = run.nodes[role]
             measuring = self._through_the_eyes_of(run, role)
@@ -76,7 +78,7 @@ class Measuring:
                 **{key: before.get(role, {}).get(key) for key in _OF_TRAINING},
                 **measured.columns,
             }
-            if role == "teacher":
+            if role == taught_by:
                 told = (measured.logits, measuring.data.classes)
             elif told is not None and self.data.targets is None and measuring.data.classes == told[1]:
                 row |= asdict(fidelity(measured.logits, told[0], measuring.data.test.labels))
@@ -126,7 +128,8 @@ class Measuring:
             return measure(network, self._test, numbers, val=self._val, tasks=self.data.tasks)
         counts, lacks = None, None
         if run is not None and node is not None:
-            counts = run.facts["dataset"]["train_by_class"]
+            if not node.data.startswith("labels:"):
+                counts = run.facts["dataset"]["train_by_class"]
             if node.examples == "transfer" and run.learned_from(self.data):
                 lacks = unseen(self.data.transfer.labels, self.data.train.labels, self.data.class_count)
         return measure(network, self._test, numbers, val=self._val, counts=counts, lacks=lacks)

@@ -85,11 +85,12 @@ class Workshop(Generating):
         self._made = {} if made is None else made
         self._outputs: str | None = None
 
-    def prepare(self, nodes: list[Node]) -> list[Node]:
+    def prepare(self, nodes: list[Node], method: str | None = None) -> list[Node]:
         """Finds mistakes that show only with the data at hand, before anything trains.
 
         Args:
             nodes: The plan.
+            method: Whose it is; that of the run by default.
 
         Returns:
             The plan with every number of epochs settled.
@@ -110,7 +111,7 @@ class Workshop(Generating):
                 problems += error.problems
         if problems:
             raise ConfigError(*dict.fromkeys(problems))
-        methods.find(self._config.method.name).factory.check_sizes(parameters)
+        methods.find(method or self._config.method.name).factory.check_sizes(parameters)
         by_role = {node.role: node for node in prepared}
         for node in prepared:
             if node.trains:

@@ -129,7 +129,9 @@ def _run(config: Config, request: Request, display: Display, trackers: Trackers)
     folder = RunFolder(request.folder, config.run.output)
     folder.write("config.resolved.yaml", request.resolved)
     variants = workshop.variants(nodes)
-    folder.tell(**_facts(config, request, data, variants, device, world.size), status="running", error=None)
+    facts = _facts(config, request, data, variants, device, world.size)
+    facts["dataset"]["seen"] = {node.role: node.data for node in nodes if node.data in variants}
+    folder.tell(**facts, status="running", error=None)
     obtained: list[Obtained] = []
     together = any(node.role == "student" and node.parents[:1] == ("ensemble",) for node in nodes)
     taught_by = "ensemble" if together else "teacher"

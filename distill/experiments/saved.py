@@ -109,7 +109,8 @@ class Saved:
             DistillError: The run has no such network.
         """
         if wanted is None:
-            wanted = self.asked or str(plan(self.config)[-1].role)
+            roles = [node.role for node in plan(self.config)]
+            wanted = self.asked or ("student" if "student" in roles else roles[-1])
         if wanted not in self.nodes:
             status = self.facts.get("status")
             so_far = "" if status == "finished" else " has not finished and"

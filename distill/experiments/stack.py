@@ -120,7 +120,7 @@ class Bench(Workshop):
 
     def _add(self, wanted: dict[str, Wanted], config: Config) -> None:
         own: dict[str, Wanted] = {}
-        for node in self.prepare(plan(config)):
+        for node in self.prepare(plan(config), config.method.name):
             if node.kind != "trained" or node.members or not own.keys() >= set(node.needs):
                 continue  # its job makes it
             parents = tuple(own[role] for role in node.needs)

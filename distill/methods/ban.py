@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from distill.config.options import Count, Fraction, Options, Positive
+from distill.errors import ConfigError
 from distill.methods.base import Method, methods
 from distill.methods.bases import base_options
 
@@ -55,6 +56,11 @@ class BornAgain(Method):
             ConfigError: The base is no method for one generation.
         """
         base = base_options("ban", options.base, options.options or {}, T=options.T, alpha=options.alpha)
+        if options.generations > 1 and methods.find(options.base).factory.redesigns():
+            raise ConfigError(
+                f"method.base={options.base} is not allowed with method=ban: it makes another network of the student, "
+                "and generations are to answer together; choose hinton, at or dkd."
+            )
         nodes = [cast.teacher, cast.baseline]
         born: list[Node] = []
         for number in range(1, options.generations + 1):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from distill.config.options import Count
+from distill.errors import ConfigError
 from distill.methods.ban import SEED_STEP
 from distill.methods.base import Method, MethodOptions, methods
 from distill.methods.joint import part_of, trained_as_one
@@ -87,6 +88,8 @@ class Dml(Method):
             for number, named in enumerate(options.networks, start=1)
         ] or [replace(own, seed=own.seed + SEED_STEP * number) for number in range(1, options.peers)]
         models = (own, *others)
+        if not all(model.train for model in models):
+            raise ConfigError("train=false is not allowed with method=dml, whose networks learn from each other.")
         peers = trained_as_one(cast.student, "peers", models, row=True)
         parts = [
             part_of(peers, role, model, f"networks.{number}")

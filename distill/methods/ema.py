@@ -112,7 +112,7 @@ class Ema(Method):
         if not self._averages_weights:
             classes = student.see(example).logits.shape[1]
             self.register_buffer("answers", torch.zeros(len(labels), classes))
-            self.register_buffer("seen", torch.zeros(len(labels), dtype=torch.int64))
+            self.register_buffer("seen", torch.zeros(len(labels)))  # restored with the rest where a step is skipped
         self.to(example.inputs.device)
 
     def prepare(self, batch: Batch) -> Batch:

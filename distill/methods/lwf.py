@@ -68,6 +68,19 @@ class WithoutForgetting(Method):
         if cast.student.data != "whole":
             raise ConfigError("dataset.student_view is not allowed with method=lwf: leave it out.")
 
+        mixed = cast.dataset.mixup or cast.dataset.student_mixup or cast.dataset.cutmix
+        if mixed:
+            raise ConfigError("mixup and cutmix are not allowed with method=lwf: leave them out.")
+        if cast.student.hparams.hard_loss != "plain":
+            raise ConfigError(
+                f"hard_loss={cast.student.hparams.hard_loss} is not allowed with method=lwf: give hard_loss=plain."
+            )
+        if cast.student.hparams.select == "best_val":
+            raise ConfigError(
+                "select=best_val is not allowed with method=lwf: validation examples of earlier tasks are gone when "
+                "the next one is learned; give select=last."
+            )
+
         def comes(number: int) -> str:
             return f"tasks:{json.dumps([tasks, number])}"
 

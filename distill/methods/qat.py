@@ -168,7 +168,7 @@ class Qat(Method):
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Starts it in the base."""
         super().start_epoch(epoch, epochs)
-        self.base.label_smoothing = self.label_smoothing
+        self.base.label_smoothing, self.base.hard_labels = self.label_smoothing, self.hard_labels
         self.base.start_epoch(epoch, epochs)
 
     @property
@@ -180,6 +180,10 @@ class Qat(Method):
     def reads_teacher(self) -> bool:
         """Whether the base does."""
         return self.base.reads_teacher
+
+    def observed(self) -> dict[str, Tensor]:
+        """What the base observed."""
+        return self.base.observed()
 
     def forward(self, student: Output, teacher: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms of the base."""

@@ -90,7 +90,8 @@ class SelfDistill(LogitMethod):
             hard.append(self.hard_loss(logits, batch))
             soft.append(soft_target_loss(*self.compared(Output(logits), goal), self.T))
             hint.append(hint_loss(hidden, pooled(deepest)))
-            self.observe(f"exit_{number}_accuracy", (logits.argmax(dim=1) == labels).float().mean())
+            if self.hard_labels is None or not self.hard_labels.partial:  # of hidden labels nobody knows
+                self.observe(f"exit_{number}_accuracy", (logits.argmax(dim=1) == labels).float().mean())
         return {
             "hard": self.hard_loss(student.logits, batch),
             "hard.exits": (1 - self.alpha) * torch.stack(hard).sum(),

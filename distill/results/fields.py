@@ -62,6 +62,7 @@ def settings(found: Study, most: int | None = None) -> list[Field]:
             field(f"{name}\n%", [_mean(f"accuracy_{name}", group) for group in groups], weight)
             for name, weight in (("head", 72), ("mid", 71), ("tail", 78))
         ),
+        field("forgetting\npoints", [_mean("forgetting", group) for group in groups], 79),
         mean(
             "gain\npoints",
             [gain.shown(sign=True) if gain else "" for gain in gains],

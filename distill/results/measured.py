@@ -42,7 +42,9 @@ def print_measured(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
     """
     print_run(rows, console)
     for columns in (_ANSWERS, _SPEED):
-        show([_roles(rows), *_fields(rows, columns)], console)
+        fields = _fields(rows, columns)
+        if fields:
+            show([_roles(rows), *fields], console)
 
 
 def _roles(rows: Sequence[Mapping[str, Any]]) -> Field:

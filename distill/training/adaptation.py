@@ -118,6 +118,8 @@ def _prepare(network: nn.Module, options: AdaptOptions, examples: int) -> dict[s
         )
     if not everything:
         raise ConfigError("adapt=test_time is not allowed: the network has no parameters that could be trained.")
+    if not all(parameter.is_floating_point() for parameter in everything.values()):
+        raise ConfigError("adapt=test_time is not allowed: a network in int8 cannot learn; give the --role of another.")
     for norm in norms.values():
         if isinstance(norm, _BATCH_NORMS):
             if examples < 2:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from distill.data.tasks import Tasks, within_task
 from distill.training.precision import Precision
 from distill.training.reached import counted
 from distill.types import Batch
@@ -41,7 +42,9 @@ def logits(network: nn.Module, batches: Iterable[Batch], precision: Precision) -
     return torch.cat(answers), torch.cat(labels)
 
 
-def total(network: nn.Module, batches: Iterable[Batch], precision: Precision, outputs: int) -> Tensor:
+def total(
+    network: nn.Module, batches: Iterable[Batch], precision: Precision, outputs: int, tasks: Tasks = ()
+) -> Tensor:
     """What adds up over the examples, as `reached.counted` has it, on the network's device.
 
     Args:
@@ -49,6 +52,7 @@ def total(network: nn.Module, batches: Iterable[Batch], precision: Precision, ou
         batches: Of the examples, maybe none.
         precision: Of the forward pass.
         outputs: How many real-valued targets there are; 0 for classes.
+        tasks: Class numbers of the tasks that the examples are of; each one's task is then known.
     """
     kind = torch.float32 if outputs else torch.int64
     found = torch.zeros(max(1, outputs), dtype=kind, device=precision.device)
@@ -56,5 +60,7 @@ def total(network: nn.Module, batches: Iterable[Batch], precision: Precision, ou
         for batch in batches:
             with precision.autocast():
                 answers = network(batch.inputs)
+            if tasks:
+                answers = within_task(answers, batch.labels, tasks)
             found += counted(answers, batch.labels)
     return found

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from distill.data.batches import Batches
+from distill.data.tasks import within_task
 from distill.errors import TrainingError
 from distill.seeds import seed_torch, stream_seed
 from distill.training import checkpoint, evaluate
@@ -58,6 +59,7 @@ def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Train
     if asked != "auto":
         return _Loop(training, path, listener, stop, asked).run()
     modules = (training.network, training.method)
+    learns = [(parameter, parameter.requires_grad) for module in modules for parameter in module.parameters()]
     fresh = [{name: value.cpu().clone() for name, value in module.state_dict().items()} for module in modules]
     parts = 1
     while True:
@@ -74,6 +76,8 @@ def fit(training: Training, path: Path, listener: Listener, stop: Stop) -> Train
         # Begun anew, so that the weights are those of a training that had known from the start.
         for module, state in zip(modules, fresh, strict=True):
             module.load_state_dict(state)
+        for parameter, on in learns:  # a method may have let some of them rest
+            parameter.requires_grad_(on)
 
 
 class _Loop:
@@ -198,7 +202,8 @@ class _Loop:
                 )
             loss = functools.reduce(operator.add, losses.values())
             self._descent.add(loss if len(part) == rows else loss * (len(part) / rows))
-            self._tally.add(self._step, losses, answered.logits, part.labels, training.method.observed())
+            logits = within_task(answered.logits, part.labels, training.tasks) if training.tasks else answered.logits
+            self._tally.add(self._step, losses, logits, part.labels, training.method.observed())
         skipped = self._descent.finish()
         if skipped is not None:
             self._tally.skip(skipped)
@@ -255,7 +260,9 @@ class _Loop:
         if batches is None:
             return dict.fromkeys([f"{name}_r2", f"{name}_rmse"] if targets else [f"{name}_accuracy"])
         outputs = 0 if targets is None else len(targets.names)
-        total = evaluate.total(self._evaluated, batches.in_order(shard=world.shard), precision, outputs)
+        total = evaluate.total(
+            self._evaluated, batches.in_order(shard=world.shard), precision, outputs, self._training.tasks
+        )
         world.add_up([total])
         return {f"{name}_{kind}": value for kind, value in named(total, batches.split.labels, targets).items()}
 

@@ -10,6 +10,7 @@ from torch import nn
 from distill.config.schema import Hparams
 from distill.data.batches import Batches
 from distill.data.targets import Targets
+from distill.data.tasks import Tasks
 from distill.methods import Method
 from distill.models.taps import Tapped
 from distill.training.costs import Spent
@@ -38,6 +39,7 @@ class Training:
         precision: Of the forward pass.
         minutes: Longest time between two checkpoints.
         world: The processes that train it together.
+        tasks: Class numbers of the tasks that came so far, where the data set has tasks.
         targets: What a regression is about; `None` where labels are class numbers.
     """
 
@@ -55,6 +57,7 @@ class Training:
     minutes: float = 10.0
     world: World = ALONE
     targets: Targets | None = None
+    tasks: Tasks = ()
 
 
 @dataclass(frozen=True)

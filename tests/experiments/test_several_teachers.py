@@ -75,6 +75,7 @@ def test_generations_are_rows_and_so_is_their_ensemble(train):
     left = train("method=ban", "generations=2", "T=4", "alpha=0.9", *SMALL)
     assert roles(left) == ["teacher", "baseline", "generation_1", "student", "ensemble"]
     assert left.row("ensemble")["model"] == "2 x mlp-32"
+    assert open_run(left.folder).role() == "student"
     # The first generation is a plain student of the teacher.
     assert train("method=hinton", *SMALL).row("student")["signature"] == left.row("generation_1")["signature"]
 
@@ -95,6 +96,7 @@ def test_generations_are_rows_and_so_is_their_ensemble(train):
         (["method=takd", "base=hintn"], "method.base=hintn is not allowed"),
         (["method=takd", "method.options={weigth: 3}"], "method.options.weigth"),
         (["method=ban", "generations=0"], "generations=0 is not allowed"),
+        (["method=ban", "base=simkd"], "method.base=simkd is not allowed with method=ban"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_sentence_before_anything_trains(train, tmp_path, words, sentence):

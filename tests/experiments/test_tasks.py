@@ -1,5 +1,6 @@
 """Classes that come one task after the other."""
 
+import csv
 import json
 
 import pytest
@@ -58,6 +59,9 @@ def test_each_task_is_a_row_beside_fine_tuning_and_all_at_once(train):
     expected = 100 * ((learned[0] - told["student"][0]) + (learned[1] - told["student"][1])) / 2
     assert float(left.row("student")["forgetting"]) == pytest.approx(expected)
     assert left.row("task_1")["forgetting"] == ""
+    with (left.folder / "metrics.csv").open() as file:
+        last = [row for row in csv.DictReader(file) if row["role"] == "student"][-1]
+    assert float(last["test_accuracy"]) == pytest.approx(float(left.row("student")["accuracy"]))
     other = train("method=lwf", "dataset.tasks=[0-3,4-6,7-9]", "method.T=1", *SMALL)
     assert [row["reused"] for row in other.rows] == ["true", "true", "true", "true", "false", "false"]
     assert open_run(left.folder).seen_by("lwf_2").data().test.labels.max() == 6
@@ -83,6 +87,9 @@ def test_the_classifier_learns_alone_at_first():
         (["method=lwf", "dataset.tasks=[0-4,5-12]"], "the classes 0..9"),
         (["method=lwf", "dataset.tasks=[0-4,abc]"], "a task is a range"),
         (["method=hinton", "dataset.tasks=[0-4,5-9]"], "of the methods only lwf"),
+        (["method=lwf", "dataset.tasks=[0-4,5-9]", "dataset.mixup=0.5"], "mixup and cutmix are not allowed"),
+        (["method=lwf", "dataset.tasks=[0-4,5-9]", "hparams.student.hard_loss=weighted"], "hard_loss=weighted"),
+        (["method=lwf", "dataset.tasks=[0-4,5-9]", "select=best_val", "dataset.val_fraction=0.2"], "select=best_val"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_sentence_before_anything_trains(train, tmp_path, words, sentence):

@@ -50,8 +50,9 @@ class Facts:
 
     @property
     def dataset(self) -> dict[str, Any]:
-        """What the run recorded of its data."""
-        return self.run["dataset"]
+        """What the run recorded of its data, as the network sees them."""
+        data = self.run["dataset"]
+        return {**data, **data.get("variants", {}).get(data.get("seen", {}).get(self.role), {})}
 
     @property
     def options(self) -> str:
