@@ -125,20 +125,26 @@ def load(options: DatasetOptions) -> Dataset:
         )
     if options.limit_transfer is not None:
         transfer = limit(transfer, options.limit_transfer, options.seed)
+    test = _test(options, Split(source.test_inputs, source.test_labels))
+    return replace(_dataset(options, source, train, transfer, val, test), pool=pool)
+
+
+def _dataset(
+    options: DatasetOptions, source: Source, train: Split, transfer: Split, val: Split | None, test: Split
+) -> Dataset:
     shape = tuple(train.inputs.shape[1:])
     return Dataset(
         name=options.name,
         train=train,
         transfer=transfer,
         val=val,
-        test=_test(options, Split(source.test_inputs, source.test_labels)),
+        test=test,
         classes=source.classes,
         normalization=normalization(options, train.inputs, source.maximum, source.statistics_of),
         augment=augmentation(options, shape),
         transfer_augment=augmentation(options, shape, student=True),
         fingerprint=source.fingerprint(),
         maximum=source.maximum,
-        pool=pool,
     )
 
 
@@ -156,21 +162,8 @@ def _regression(options: DatasetOptions, source: Source) -> Dataset:
     val = None if val is None else learned(val)
     for name, split in (("test", test), ("validation", val)):
         _require_spread(options, name, split, targets)
-    shape = tuple(train.inputs.shape[1:])
-    return Dataset(
-        name=options.name,
-        train=train,
-        transfer=train if options.limit_transfer is None else limit(train, options.limit_transfer, options.seed),
-        val=val,
-        test=test,
-        classes=(),
-        normalization=normalization(options, train.inputs, source.maximum, source.statistics_of),
-        augment=augmentation(options, shape),
-        transfer_augment=augmentation(options, shape, student=True),
-        fingerprint=source.fingerprint(),
-        maximum=source.maximum,
-        targets=targets,
-    )
+    transfer = train if options.limit_transfer is None else limit(train, options.limit_transfer, options.seed)
+    return replace(_dataset(options, source, train, transfer, val, test), targets=targets)
 
 
 def _require_spread(options: DatasetOptions, name: str, split: Split | None, targets: Targets) -> None:

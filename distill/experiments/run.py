@@ -245,7 +245,10 @@ def _facts(
             "train_by_class": _by_class(data, data.train),
             "maximum": None if data.test.inputs.dtype.is_floating_point else data.maximum,
             **_inputs(data),
-            "variants": {name: {"classes": list(seen.classes), **_inputs(seen)} for name, seen in variants.items()},
+            "variants": {
+                name: {"classes": list(seen.classes), "tasks": seen.tasks, **_inputs(seen)}
+                for name, seen in variants.items()
+            },
             "test_by_class": _by_class(data, data.test),
         },
     }

@@ -15,6 +15,7 @@ from distill.data import Dataset
 from distill.data.batches import Batches
 from distill.data.normalization import Normalization
 from distill.data.split import Split
+from distill.data.tasks import within_task
 from distill.errors import DistillError
 from distill.experiments.saved import Saved
 from distill.export.content import Predict
@@ -120,7 +121,9 @@ def answers(predict: Predict, examples: Examples) -> Answers:
     for inputs, labels in examples.parts():
         logits.append(predict(inputs).float())
         if labels is not None and not labels.is_floating_point():
-            right = (right or 0) + int((logits[-1].argmax(dim=1) == labels).sum())
+            told = examples.data.tasks if examples.data is not None else ()
+            said = within_task(logits[-1], labels, told) if told else logits[-1]
+            right = (right or 0) + int((said.argmax(dim=1) == labels).sum())
     return Answers(torch.cat(logits), right)
 
 

@@ -33,14 +33,14 @@ class EnsembleOptions(ShareOptions, TemperatureOptions):
     """Options of `ensemble`.
 
     Attributes:
-        n_teachers: So many networks of `model@teacher`, which differ in their seeds.
+        n_teachers: So many networks of `model@teacher`, which differ in their seeds; `None` is 3.
         teachers: In place of them, networks: names of `conf/model`, or mappings.
         mean: What is averaged, softened probabilities or logits.
         weights: How much each teacher counts: `equal`, a number for each, `learnt` from the labels, or by `confidence`.
     """
 
     name: str = "ensemble"
-    n_teachers: Count = 3
+    n_teachers: Count | None = None
     teachers: list[str | dict[str, Any]] = field(default_factory=list)
     mean: Literal["probabilities", "logits"] = "probabilities"
     weights: Literal["equal", "learnt", "confidence"] | list[Positive] = "equal"
@@ -50,7 +50,9 @@ class EnsembleOptions(ShareOptions, TemperatureOptions):
         yield from super().check()
         if self.teachers and len(self.teachers) < 2:
             yield f"teachers={self.teachers} is not allowed: name two at least, or take one with model@teacher=."
-        if not self.teachers and self.n_teachers < 2:
+        if self.teachers and self.n_teachers not in (None, len(self.teachers)):
+            yield f"n_teachers={self.n_teachers} is not allowed: teachers names {len(self.teachers)}; leave one out."
+        elif not self.teachers and self.count < 2:
             yield f"n_teachers={self.n_teachers} is not allowed: it must be 2 at least; one teacher is method=hinton."
         if isinstance(self.weights, list) and len(self.weights) != self.count:
             yield f"weights={self.weights} is not allowed: there are {self.count} teachers; give a number for each."
@@ -58,7 +60,7 @@ class EnsembleOptions(ShareOptions, TemperatureOptions):
     @property
     def count(self) -> int:
         """How many teachers there are."""
-        return len(self.teachers) or self.n_teachers
+        return len(self.teachers) or self.n_teachers or 3
 
 
 @methods.register("ensemble", EnsembleOptions)
@@ -167,11 +169,11 @@ def _models(options: EnsembleOptions, cast: Cast) -> list[ModelOptions]:
         models = [cast.network("teachers", named, own.seed) for named in options.teachers]
     elif not own.train:
         raise ConfigError(
-            f"n_teachers={options.n_teachers} is not allowed with teacher.train=false: they would be one network so "
+            f"n_teachers={options.count} is not allowed with teacher.train=false: they would be one network so "
             "many times; name files with teachers=[{name: ..., checkpoint: FILE}, ...]."
         )
     else:
-        models = [replace(own, seed=own.seed + SEED_STEP * number) for number in range(options.n_teachers)]
+        models = [replace(own, seed=own.seed + SEED_STEP * number) for number in range(options.count)]
     # Networks of one kind differ in their seeds alone.
     for number, model in enumerate(models):
         if model.checkpoint is None:

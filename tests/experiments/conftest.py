@@ -85,6 +85,21 @@ def train(tmp_path, monkeypatch, capfd) -> Callable[..., Left]:
 
 
 @pytest.fixture
+def refused(train, tmp_path) -> Callable[..., None]:
+    """`refused("T=0", saying="T=0 is not allowed")`: one sentence, exit code 2, and nothing was trained."""
+
+    def check(*words: str, saying: str) -> None:
+        left = train(*words)
+        assert left.code == 2
+        told = [line for line in left.said.splitlines() if line.startswith("distill: ")]
+        assert len(told) == 1, left.said
+        assert saying in told[0]
+        assert not list((tmp_path / "outputs").glob("store/*"))
+
+    return check
+
+
+@pytest.fixture
 def start(tmp_path) -> Callable[..., Forked]:
     """`start("T=2")` begins `distill train T=2` in a process of its own."""
     return lambda *words: Forked(words, tmp_path)

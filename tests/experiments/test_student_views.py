@@ -125,10 +125,5 @@ def test_a_teacher_of_another_task_is_measured_on_its_own_and_leaves_a_hint(trai
         (["method=cross_task", "method.teacher_classes=[[1,2],[10]]"], "0..9"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_sentence_before_anything_trains(train, tmp_path, words, sentence):
-    left = train(*words, *SMALL)
-    assert left.code == 2
-    told = [line for line in left.said.splitlines() if line.startswith("distill: ")]
-    assert len(told) == 1, left.said
-    assert sentence in told[0]
-    assert not list((tmp_path / "outputs").glob("store/*"))
+def test_what_cannot_be_is_told_in_one_sentence_before_anything_trains(refused, words, sentence):
+    refused(*words, *SMALL, saying=sentence)

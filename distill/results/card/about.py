@@ -67,7 +67,8 @@ def summary(facts: Facts) -> str:
 
 def _does(row: Row, data: Mapping[str, Any]) -> str:
     if missing(row.get("r2")):
-        return f"classifies {shown('accuracy', row['accuracy'])} % of {data['test']:,} test examples right"
+        told = ", the task of each being known" if data.get("tasks") else ""
+        return f"classifies {shown('accuracy', row['accuracy'])} % of {data['test']:,} test examples right{told}"
     return (
         f"explains {shown('r2', row['r2'])} % of the variance of {data['test']:,} test examples (RMSE "
         f"{shown('rmse', row['rmse'])})"
